@@ -1,0 +1,1 @@
+"""The words a user types: ``gmr rank``, ``gmr train``, ``gmr evaluate``, ``gmr demo``, ``gmr info``."""

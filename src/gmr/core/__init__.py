@@ -1,0 +1,1 @@
+"""Nouns, files, pictures, configuration and errors; imports neither torch nor transformers."""

@@ -1,0 +1,35 @@
+"""Processes of one thread each that share the cores; small matrices gain little from a second thread."""
+
+import multiprocessing
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+
+POLL_S = 0.5
+
+
+@contextmanager
+def workers(num_jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """A pool for so many jobs; whatever goes wrong inside, no process is left behind."""
+    # A fresh interpreter for each: a fork of one that has used torch's threads may hang.
+    context = multiprocessing.get_context("spawn")
+    size = min(num_jobs, os.cpu_count() or 1)
+    with ProcessPoolExecutor(size, mp_context=context, initializer=_quiet_worker) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in multiprocessing.active_children():
+                process.terminate()
+            raise
+
+
+def _quiet_worker() -> None:
+    """One thread, and no word on the terminal that the parent draws its bar on."""
+    import logging
+
+    import torch
+
+    torch.set_num_threads(1)
+    logging.disable(logging.WARNING)

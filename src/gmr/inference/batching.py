@@ -1,0 +1,35 @@
+"""Which prompts share a forward pass."""
+
+from collections.abc import Sequence
+
+
+def token_budget_batches(
+    lengths: Sequence[int], *, max_tokens_per_batch: int, max_rows: int
+) -> list[list[int]]:
+    """Indices of prompts, grouped so that prompts of similar length share a batch and padding is rare.
+
+    The longest come first: what does not fit into memory fails at once, and progress never slows down.
+
+    Args:
+        lengths: tokens of each prompt.
+        max_tokens_per_batch: most rows times longest row of a batch; a longer prompt is a batch of its own.
+        max_rows: most prompts of a batch.
+
+    Returns:
+        Batches in which every index occurs exactly once; the same for the same lengths.
+    """
+    if max_tokens_per_batch < 1 or max_rows < 1:
+        raise ValueError(
+            f"max_tokens_per_batch and max_rows must be at least 1, got {max_tokens_per_batch} and {max_rows}"
+        )
+    order = sorted(range(len(lengths)), key=lambda index: (-lengths[index], index))
+    batches: list[list[int]] = []
+    longest = 0
+    for index in order:
+        rows = len(batches[-1]) if batches else 0
+        if batches and rows < max_rows and (rows + 1) * longest <= max_tokens_per_batch:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+            longest = lengths[index]
+    return batches

@@ -1,0 +1,150 @@
+"""Scores of pairs, prompts padded to the longest of their batch: the reference for faster engines."""
+
+import dataclasses
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from tqdm import tqdm
+
+from gmr.core.errors import DataError, ModelError
+from gmr.core.nouns import Document, Query, check_pictures
+from gmr.inference.batching import token_budget_batches
+from gmr.inference.pictures import PictureCache
+from gmr.modeling.model import RerankModel
+from gmr.modeling.processor import Prompt
+
+logger = logging.getLogger(__name__)
+
+Pair = tuple[Query, Document]
+
+
+def score_pairs(
+    model: RerankModel,
+    pairs: Sequence[Pair],
+    *,
+    batch_tokens: int = 16_384,
+    max_rows: int = 512,
+    picture_bytes: int = 4 * 2**30,
+    progress: bool = False,
+) -> npt.NDArray[np.float32]:
+    """Log-odds of every pair, in the order of ``pairs``.
+
+    Args:
+        model: the reranker; scored in evaluation mode, whatever mode it is in.
+        pairs: queries and documents.
+        batch_tokens: most tokens of a batch, padding included.
+        max_rows: most pairs of a batch.
+        picture_bytes: most memory for features of pictures that later batches need again. Up to it every
+            distinct picture is opened and encoded once.
+        progress: whether to show a progress bar on stderr.
+
+    Returns:
+        ``(pairs,)`` float32, higher is better, unbounded.
+
+    Raises:
+        DataError: a pair that cannot be rendered, or a picture that cannot be opened; by id.
+        ModelError: a score that is not finite, or a single pair that does not fit into memory; both by id.
+    """
+    rows = _distinct_rows(model, pairs)
+    batches = token_budget_batches(
+        [len(row.prompt.input_ids) for row in rows], max_tokens_per_batch=batch_tokens, max_rows=max_rows
+    )
+    # Four patches make one token in all families: a pass through the tower is about as large as a batch.
+    cache = PictureCache(
+        model, [row.prompt for row in rows], max_patches=4 * batch_tokens, max_bytes=picture_bytes
+    )
+    scores = np.empty(len(pairs), dtype=np.float32)
+    bar = tqdm(total=len(pairs), desc="scoring", unit="pair", disable=not progress)
+    with bar, _evaluation_mode(model), torch.inference_mode():
+        pending = [[rows[index] for index in batch] for batch in reversed(batches)]
+        while pending:
+            batch = pending.pop()
+            try:
+                batch_scores = _score_batch(model, [row.prompt for row in batch], cache)
+            except DataError:  # pictures are shared between pairs, and only the pairs have ids
+                check_pictures(*(owner for row in batch for owner in pairs[row.places[0]]))
+                raise
+            except torch.OutOfMemoryError:
+                if len(batch) == 1:
+                    raise _out_of_memory(batch[0], pairs) from None
+                half = len(batch) // 2
+                logger.warning("out of memory at %d pairs; halving the batch", len(batch))
+                pending += [batch[half:], batch[:half]]
+                torch.cuda.empty_cache()
+                continue
+            for row, score in zip(batch, batch_scores, strict=True):
+                scores[row.places] = score
+            cache.release([row.prompt for row in batch])
+            bar.update(sum(len(row.places) for row in batch))
+    _check_finite(scores, pairs)
+    return scores
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A prompt, and the places of the pairs that render to it."""
+
+    prompt: Prompt
+    places: list[int]
+
+
+def _distinct_rows(model: RerankModel, pairs: Sequence[Pair]) -> list[_Row]:
+    """The distinct prompts of ``pairs``, in an order that does not depend on that of the pairs.
+
+    Equal documents then tie to the last bit, and no order of the pairs changes which rows meet in a batch.
+    """
+    rows: dict[tuple[tuple[int, ...], tuple[str, ...]], _Row] = {}
+    for place, (query, document) in enumerate(pairs):
+        prompt = model.processor.encode(query, document)
+        key = (tuple(prompt.input_ids), tuple(image.key for image in prompt.images))
+        rows.setdefault(key, _Row(prompt, [])).places.append(place)
+    return [rows[key] for key in sorted(rows)]
+
+
+def _score_batch(
+    model: RerankModel, prompts: Sequence[Prompt], cache: PictureCache
+) -> npt.NDArray[np.float32]:
+    """Scores of one batch of ``prompts``."""
+    # Pictures come from the cache; collating the prompts with them would preprocess them again.
+    texts = [
+        dataclasses.replace(prompt, images=(), grids=()) if prompt.images else prompt for prompt in prompts
+    ]
+    inputs = {name: tensor.to(model.device) for name, tensor in model.processor.collate(texts).items()}
+    logits = model(**inputs, **cache.batch_inputs(prompts))
+    scores: npt.NDArray[np.float32] = model.score_logits(logits).float().cpu().numpy()
+    return scores
+
+
+def _out_of_memory(row: _Row, pairs: Sequence[Pair]) -> ModelError:
+    query, document = pairs[row.places[0]]
+    return ModelError(
+        f"query {query.query_id!r} with document {document.doc_id!r}: out of memory with this pair alone"
+        f" ({len(row.prompt.input_ids)} tokens); lower max_tokens"
+    )
+
+
+def _check_finite(scores: npt.NDArray[np.float32], pairs: Sequence[Pair]) -> None:
+    """Refuses NaN and infinities: a ranking would silently put them somewhere."""
+    bad = np.flatnonzero(~np.isfinite(scores))
+    if len(bad):
+        query, document = pairs[bad[0]]
+        raise ModelError(
+            f"query {query.query_id!r} with document {document.doc_id!r}: the score is {scores[bad[0]]}"
+            f" ({len(bad)} of {len(pairs)} scores are not finite); load the model with dtype='float32'"
+        )
+
+
+@contextmanager
+def _evaluation_mode(model: RerankModel) -> Iterator[None]:
+    """Dropout off inside, and the model's own mode restored after."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)

@@ -1,0 +1,286 @@
+"""Loading a reranker: from a plain checkpoint, a LoRA adapter, a CrossEncoder folder or a folder we saved."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError, safe_open
+
+from gmr.core.errors import ModelError
+from gmr.modeling.adapters import load_adapter
+from gmr.modeling.backbones import backbone_facts
+from gmr.modeling.folders import (
+    HEAD_WEIGHTS,
+    SETTINGS,
+    ModelFolder,
+    is_hub_id,
+    read_folder,
+    read_json,
+    resolve_folder,
+)
+from gmr.modeling.heads import HeadConfig
+from gmr.modeling.model import RerankModel
+from gmr.modeling.processor import PromptProcessor
+from gmr.modeling.self_check import check_model
+
+logger = logging.getLogger(__name__)
+
+DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# Published checkpoints keep a head of their own beside the backbone: prefix of its tensors -> head.
+_OWN_HEADS = {"jina-reranker-m0": ("score.", HeadConfig(kind="mlp", bias=2.65))}
+_QUIET_BELOW_BYTES = 2**30
+
+
+def load_model(
+    name_or_path: str | Path,
+    *,
+    template: str | None = None,
+    dtype: str = "float32",
+    device: str | torch.device | None = None,
+    adapter: str | Path | None = None,
+    max_tokens: int | None = None,
+    self_check: bool = True,
+    readout: str | None = None,
+) -> RerankModel:
+    """The reranker called ``name_or_path``, in evaluation mode.
+
+    Weights are read from safetensors only, and no code of a model folder is ever run.
+
+    Args:
+        name_or_path: ``gmr-nano``, ``gmr-nano-base``, a local folder (plain checkpoint, LoRA adapter,
+            CrossEncoder folder, or saved by `save_model`) or a hub id.
+        template: name of the prompt template; None for the one that the folder or its family implies.
+        dtype: of the backbone's weights: float32, bfloat16, float16, or auto for that of the checkpoint. The
+            head is float32 whatever this is.
+        device: where to put the model; None for a GPU if there is one.
+        adapter: folder or hub id of a LoRA adapter to put on top.
+        max_tokens: longest prompt; None for the folder's or template's.
+        self_check: whether to score one synthetic pair alone, in a batch and padded on either side, and
+            refuse a model whose scores differ.
+        readout: ``yes_minus_no`` or ``yes``; None for what the folder says.
+
+    Raises:
+        ModelError: if the model cannot be loaded as it is described; the message names the file or tensor at
+            fault.
+        ConfigError: if the template is unknown.
+    """
+    folder = read_folder(resolve_folder(name_or_path))
+    base = folder
+    if folder.base is not None:
+        if adapter is not None:
+            raise ModelError(f"{folder.path} is an adapter itself; load it on its base, {folder.base}")
+        base, adapter = read_folder(resolve_folder(folder.base)), folder.path
+    elif adapter is not None:
+        folder = read_folder(resolve_folder(adapter))
+        adapter = folder.path
+    # An adapter that says nothing of its prompt and head (one that PEFT wrote) has those of its base.
+    described = folder if folder.settings or folder.answers is not None else base
+    config = _read_config(base.path)
+    processor = _load_processor(described, base, config, template=template, max_tokens=max_tokens)
+    head, head_weights = _read_head(described, base, processor)
+    backbone = _load_backbone(base.path, config, dtype=dtype, own_head=head_weights is not None)
+    # An adapter trained on this model names it so: a hub id is portable, the cache folder of a download is not.
+    name = folder.base or str(name_or_path)
+    backbone.name_or_path = name if is_hub_id(name) else str(base.path.resolve())
+    backbone.config.name_or_path = backbone.name_or_path
+    if adapter is not None:
+        backbone = load_adapter(backbone, Path(adapter), dtype=backbone.dtype)
+    model = RerankModel(backbone, processor, head=head, readout=readout or _default_readout(described))
+    if head_weights is not None:
+        _load_head(model, *head_weights)
+    _move(model, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    _check_answers(model, described)
+    if self_check:
+        check_model(model)
+    return model
+
+
+def _read_config(path: Path) -> Any:
+    """Configuration of the checkpoint in ``path``, of a supported family."""
+    where = path / "config.json"
+    raw = read_json(where)
+    if not isinstance(raw, dict) or "model_type" not in raw:
+        raise ModelError(f"{where}: no model_type")
+    try:
+        # From the dictionary, never by AutoConfig from the folder: an auto_map in it is not even looked at.
+        raw.pop("auto_map", None)
+        config = transformers.AutoConfig.for_model(**raw)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise ModelError(f"{where}: {_first_line(error)}") from error
+    backbone_facts(config, where=str(where))
+    return config
+
+
+def _load_processor(
+    described: ModelFolder, base: ModelFolder, config: Any, *, template: str | None, max_tokens: int | None
+) -> PromptProcessor:
+    """The processor, from the folder that describes the model where it holds a tokenizer, else from its base."""
+    has_tokenizer = (described.path / "tokenizer_config.json").is_file()
+    return PromptProcessor.from_pretrained(
+        described.path if has_tokenizer else base.path,
+        template=template or described.settings.get("template"),
+        max_tokens=max_tokens if max_tokens is not None else described.settings.get("max_tokens"),
+        config=config.to_dict(),
+    )
+
+
+def _move(model: RerankModel, device: str | torch.device) -> None:
+    """``model`` on ``device``, in evaluation mode."""
+    try:
+        model.to(device).eval()
+    except torch.OutOfMemoryError as error:
+        raise ModelError(
+            f"the model does not fit into the memory of {device}: {_first_line(error)}"
+        ) from error
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        raise ModelError(f"device {str(device)!r} cannot be used: {_first_line(error)}") from error
+
+
+def _load_backbone(path: Path, config: Any, *, dtype: str, own_head: bool) -> Any:
+    """The backbone with every tensor it describes read from the folder."""
+    if dtype != "auto" and dtype not in DTYPES:
+        raise ModelError(f"dtype {dtype!r} is unknown; known are auto, {', '.join(DTYPES)}")
+    facts = backbone_facts(config, where=str(path))
+    architecture = getattr(transformers, facts.architecture)
+    _check_size(path, architecture, config)
+    try:
+        with no_progress_bar(sum(file.stat().st_size for file in path.glob("model*.safetensors"))):
+            backbone, report = architecture.from_pretrained(
+                str(path),
+                config=config,
+                dtype=DTYPES.get(dtype, "auto"),
+                use_safetensors=True,
+                local_files_only=True,
+                output_loading_info=True,
+            )
+    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+        raise ModelError(f"{path}: the weights cannot be loaded: {_first_line(error)}") from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise ModelError(
+            f"{path}: {len(missing)} tensors that {facts.architecture} needs are not in the checkpoint"
+            f" ({', '.join(missing[:4])}{', ...' if len(missing) > 4 else ''});"
+            " it is incomplete or of another family"
+        )
+    unexpected = [] if own_head else sorted(report["unexpected_keys"])
+    if unexpected:
+        logger.warning("%s: %d tensors are not used: %s", path, len(unexpected), ", ".join(unexpected[:4]))
+    return backbone
+
+
+def _check_size(path: Path, architecture: Any, config: Any) -> None:
+    """Refuses a config that describes far more parameters than the files hold, before taking memory."""
+    held = 0
+    for file in sorted(path.glob("model*.safetensors")):
+        try:
+            with safe_open(str(file), framework="pt") as tensors:
+                for name in tensors.keys():  # noqa: SIM118 (a safe_open file is no mapping)
+                    size = 1
+                    for side in tensors.get_slice(name).get_shape():
+                        size *= side
+                    held += size
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"{file}: not a readable safetensors file: {_first_line(error)}") from error
+    try:
+        with torch.device("meta"):
+            described = sum(parameter.numel() for parameter in architecture(config).parameters())
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RuntimeError,
+        ZeroDivisionError,
+        IndexError,
+    ) as error:
+        raise ModelError(
+            f"{path / 'config.json'}: no model can be built from it: {_first_line(error)}"
+        ) from error
+    if described > 2 * held:
+        raise ModelError(
+            f"{path}: config.json describes {described:,} parameters, the safetensors files hold {held:,};"
+            " the checkpoint is incomplete (are all shards of the index there?)"
+        )
+
+
+def _read_head(
+    described: ModelFolder, base: ModelFolder, processor: PromptProcessor
+) -> tuple[HeadConfig, tuple[Path, str] | None]:
+    """The head's options, and the file and name prefix of its weights where it has its own."""
+    if "head" in described.settings:
+        try:
+            head = HeadConfig(**described.settings["head"])
+        except TypeError as error:
+            raise ModelError(f"{described.path / SETTINGS}: head: {error}") from error
+        path = described.path / HEAD_WEIGHTS
+        return head, (path, "") if path.is_file() else None
+    own = _OWN_HEADS.get(processor.template.name)
+    if own is None:
+        return HeadConfig(), None
+    prefix, head = own
+    return head, (base.path, prefix)
+
+
+def _load_head(model: RerankModel, path: Path, prefix: str) -> None:
+    """Fill the head of ``model`` from the tensors called ``prefix...`` in a file or a folder's files."""
+    paths = sorted(path.glob("model*.safetensors")) if path.is_dir() else [path]
+    found: dict[str, torch.Tensor] = {}
+    for file in paths:
+        with safe_open(str(file), framework="pt") as tensors:
+            found |= {name: tensors.get_tensor(name) for name in tensors.keys() if name.startswith(prefix)}  # noqa: SIM118
+    wanted = set(model.head.state_dict())
+    if set(found) != wanted:
+        raise ModelError(
+            f"{path}: the head {model.head_config.kind} needs the tensors {sorted(wanted)},"
+            f" found {sorted(found)}"
+        )
+    try:
+        model.head.load_state_dict({name: tensor.float() for name, tensor in found.items()})
+    except RuntimeError as error:
+        raise ModelError(f"{path}: the head does not fit: {str(error).splitlines()[-1].strip()}") from error
+
+
+def _default_readout(folder: ModelFolder) -> str:
+    """What the folder says: a LogitScore without a false token reads the true logit alone."""
+    if folder.answers is not None and folder.answers[1] is None:
+        return "yes"
+    readout: str = folder.settings.get("readout", "yes_minus_no")
+    return readout
+
+
+def _check_answers(model: RerankModel, folder: ModelFolder) -> None:
+    """Compares the answer ids of a CrossEncoder folder with those of the template."""
+    if folder.answers is None:
+        return
+    true_id, false_id = folder.answers
+    answers, name = model.processor.answer_ids, model.processor.template.name
+    expected = (answers.positive, answers.negative if false_id is not None else ())
+    if expected != ((true_id,), () if false_id is None else (false_id,)):
+        raise ModelError(
+            f"{folder.path / 'modules.json'}: LogitScore reads the tokens {true_id} and {false_id},"
+            f" the answers of template {name!r} are {answers.positive} and {answers.negative};"
+            " give template= as the model was trained"
+        )
+
+
+@contextmanager
+def no_progress_bar(num_bytes: int = 0) -> Iterator[None]:
+    """No progress bar of transformers inside, unless ``num_bytes`` of weights take more than a moment."""
+    bars = transformers.utils.logging
+    if num_bytes > _QUIET_BELOW_BYTES or not bars.is_progress_bar_enabled():
+        yield
+        return
+    bars.disable_progress_bar()
+    try:
+        yield
+    finally:
+        bars.enable_progress_bar()
+
+
+def _first_line(error: BaseException) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

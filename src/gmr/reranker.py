@@ -1,0 +1,176 @@
+"""A query and documents in, a ranking out; and the one thing everything above needs of a model: `score`."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from gmr.core.errors import DataError
+from gmr.core.files import shorten
+from gmr.core.items import Item, as_item, is_item
+from gmr.core.nouns import Document, Query, RankedDocument, Ranking
+from gmr.inference.padded import score_pairs
+from gmr.metrics.order import canonical_order
+from gmr.modeling.loading import load_model
+from gmr.modeling.model import RerankModel
+
+
+class Scorer(Protocol):
+    """Whatever gives pairs a score: a model, a baseline, a fake in a test."""
+
+    def score(self, pairs: Sequence[tuple[Query, Document]]) -> npt.NDArray[np.float32]:
+        """Log-odds of each pair, in the order given, ``(pairs,)`` float32; higher is better."""
+        ...
+
+
+class Reranker:
+    """Ranks documents for a query by a model.
+
+    Args:
+        model: ``gmr-nano``, a folder, a hub id, or a loaded `RerankModel`.
+        template: prompt template; None for the model's own.
+        dtype: of the weights; scores are float32 whatever this is.
+        device: where to compute; None for a GPU if there is one.
+        adapter: folder or hub id of a LoRA adapter to put on the model.
+        max_tokens: longest prompt; None for the model's own.
+        batch_tokens: most tokens of a batch, padding included.
+        progress: whether to show a progress bar on stderr.
+
+    Raises:
+        ModelError: if the model cannot be loaded, or options for loading come with a loaded model.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | RerankModel = "gmr-nano",
+        *,
+        template: str | None = None,
+        dtype: str = "float32",
+        device: str | None = None,
+        adapter: str | Path | None = None,
+        max_tokens: int | None = None,
+        batch_tokens: int = 16_384,
+        progress: bool = False,
+    ) -> None:
+        if isinstance(model, RerankModel):
+            options = {"template": template, "device": device, "adapter": adapter, "max_tokens": max_tokens}
+            given = [name for name, value in options.items() if value is not None]
+            if given or dtype != "float32":
+                raise ValueError(
+                    f"the model is loaded already: {', '.join(given or ['dtype'])} would have no effect"
+                )
+            self.model = model
+        else:
+            self.model = load_model(
+                model, template=template, dtype=dtype, device=device, adapter=adapter, max_tokens=max_tokens
+            )
+        self.batch_tokens = batch_tokens
+        self.progress = progress
+
+    def score(self, pairs: Iterable[tuple[Any, Any]]) -> npt.NDArray[np.float32]:
+        """Log-odds of each (query, document) pair, in the order given.
+
+        Args:
+            pairs: each side a `Query` or `Document`, or an item in any friendly spelling (see `as_item`).
+
+        Returns:
+            ``(pairs,)`` float32, higher is better, unbounded; `probability` makes them readable.
+
+        Raises:
+            DataError: for a pair or an item that cannot be read; the message says which.
+            ModelError: for a score that is not finite.
+        """
+        read = _Reader()
+        typed = []
+        for index, pair in enumerate(pairs):
+            if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
+                raise DataError(
+                    f"pairs[{index}]: a (query, document) pair is needed, this is {shorten(pair)}"
+                )
+            query, document = pair
+            typed.append(
+                (
+                    query
+                    if isinstance(query, Query)
+                    else Query(str(index), read.item(query, where=f"pairs[{index}] query")),
+                    document
+                    if isinstance(document, Document)
+                    else Document(str(index), read.item(document, where=f"pairs[{index}] document")),
+                )
+            )
+        return score_pairs(self.model, typed, batch_tokens=self.batch_tokens, progress=self.progress)
+
+    def rank(
+        self,
+        query: Any,
+        documents: Iterable[Any],
+        *,
+        instruction: str | None = None,
+        top_k: int | None = None,
+    ) -> Ranking:
+        """The documents in canonical order: score descending, equal scores by document id descending.
+
+        Args:
+            query: a `Query`, or an item in any friendly spelling.
+            documents: `Document` values, or items in any friendly spelling; these get their position as id,
+                from "0".
+            instruction: one sentence that says what relevance means; None for the query's own or the
+                template's.
+            top_k: how many to return; all are scored. None for all.
+
+        Raises:
+            DataError: for an item that cannot be read, or an id that occurs twice.
+            ModelError: for a score that is not finite.
+        """
+        if top_k is not None and top_k < 1:
+            raise ValueError(f"top_k must be at least 1, got {top_k}")
+        read = _Reader()
+        if not isinstance(query, Query):
+            query = Query("query", read.item(query, where="query"))
+        if instruction is not None:
+            query = Query(query.query_id, query.item, instruction)
+        candidates = read.documents(documents)
+        scores = score_pairs(
+            self.model,
+            [(query, document) for document in candidates.values()],
+            batch_tokens=self.batch_tokens,
+            progress=self.progress,
+        )
+        by_id = dict(zip(candidates, scores.tolist(), strict=True))
+        order = canonical_order(by_id, where=f"query {query.query_id!r}")[:top_k]
+        return Ranking(
+            query,
+            tuple(
+                RankedDocument(rank, doc_id, by_id[doc_id], candidates[doc_id])
+                for rank, doc_id in enumerate(order, start=1)
+            ),
+        )
+
+
+class _Reader:
+    """Friendly spellings to items; the same object is read once, so a picture given often is hashed once."""
+
+    def __init__(self) -> None:
+        self._items: dict[int, tuple[Any, Item]] = {}
+
+    def item(self, value: Any, *, where: str) -> Item:
+        known = self._items.get(id(value))
+        if known is None:
+            # The value is kept beside its item: a freed object's id may come back as another's.
+            known = self._items[id(value)] = (value, as_item(value, where=where))
+        return known[1]
+
+    def documents(self, values: Iterable[Any]) -> dict[str, Document]:
+        if isinstance(values, str | bytes | Path) or is_item(values):
+            raise DataError(f"documents: a list of documents is needed, this is one: {shorten(values)}")
+        documents: dict[str, Document] = {}
+        for index, value in enumerate(values):
+            document = value
+            if not isinstance(value, Document):
+                document = Document(str(index), self.item(value, where=f"documents[{index}]"))
+            if document.doc_id in documents:
+                raise DataError(f"documents[{index}]: the id {document.doc_id!r} occurs twice")
+            documents[document.doc_id] = document
+        return documents

@@ -1,0 +1,100 @@
+"""Pictures of characters and of pages, drawn with the fonts that matplotlib ships."""
+
+from functools import lru_cache
+from pathlib import Path
+
+from PIL import Image as PilImage
+from PIL import ImageDraw, ImageFont
+
+from gmr.core.errors import DataError
+from gmr.core.items import Image
+
+SIZE_PX = 32
+PAGE_PX = 64
+NUM_VARIANTS = 27
+
+# Training draws with DejaVu Sans and DejaVu Sans Mono only; every test picture is in a design never trained on.
+TRAIN_FACES: dict[str, str] = {
+    "sans": "DejaVuSans.ttf",
+    "sans-bold": "DejaVuSans-Bold.ttf",
+    "sans-italic": "DejaVuSans-Oblique.ttf",
+    "mono": "DejaVuSansMono.ttf",
+    "mono-bold": "DejaVuSansMono-Bold.ttf",
+    "mono-italic": "DejaVuSansMono-Oblique.ttf",
+}
+TEST_FACES: dict[str, str] = {
+    "serif": "DejaVuSerif.ttf",
+    "serif-bold": "DejaVuSerif-Bold.ttf",
+    "serif-italic": "DejaVuSerif-Italic.ttf",
+    "stix": "STIXGeneral.ttf",
+}
+FACES: dict[str, str] = TRAIN_FACES | TEST_FACES
+# The regular, bold and italic cut of each design: the operations "in bold" and "in italics" move along a row.
+DESIGNS: dict[str, tuple[str, str, str]] = {
+    "sans": ("sans", "sans-bold", "sans-italic"),
+    "mono": ("mono", "mono-bold", "mono-italic"),
+    "serif": ("serif", "serif-bold", "serif-italic"),
+}
+
+
+@lru_cache(maxsize=64)
+def _font(face: str, size_px: int) -> ImageFont.FreeTypeFont:
+    """The font of a face; ``basic`` layout, so that Pillow built with or without Raqm draws the same."""
+    import matplotlib
+
+    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / FACES[face]
+    if not path.is_file():
+        raise DataError(f"{path}: font file of face {face!r} is missing; reinstall matplotlib")
+    return ImageFont.truetype(str(path), size_px, layout_engine=ImageFont.Layout.BASIC)
+
+
+def split_variant(face: str) -> tuple[str, int]:
+    """Face and variant of ``sans~3``: variant 0 is the plain picture, others are shifted and scaled a little."""
+    name, _, variant = face.partition("~")
+    return name, int(variant or 0)
+
+
+def _draw(canvas: PilImage.Image, code_point: int, face: str, *, left: int, top: int, cell_px: int) -> None:
+    """The character in the middle of a square cell of the canvas, shrunk when it would not fit."""
+    draw = ImageDraw.Draw(canvas)
+    face, variant = split_variant(face)
+    # Variants 1 to 26: three sizes by three places across by three places down, the plain one left out.
+    scale = (1.0, 0.88, 1.1)[variant % 3]
+    left += (0, -1, 2)[variant // 3 % 3]
+    top += (0, 2, -1)[variant // 9 % 3]
+    size = round(cell_px * 0.8 * scale)
+    box = draw.textbbox((0, 0), chr(code_point), font=_font(face, size), anchor="lt")
+    extent = max(box[2] - box[0], box[3] - box[1])
+    if extent > cell_px - 2:
+        size = max(6, int(size * (cell_px - 2) / extent))
+    font = _font(face, size)
+    x, y = left + cell_px // 2, top + cell_px // 2
+    box = draw.textbbox((x, y), chr(code_point), font=font, anchor="mm")
+    # Characters keep their height on the line (a comma is no apostrophe) unless they would leave the cell.
+    x += max(0, left + 1 - round(box[0])) - max(0, round(box[2]) - (left + cell_px - 1))
+    y += max(0, top + 1 - round(box[1])) - max(0, round(box[3]) - (top + cell_px - 1))
+    draw.text((x, y), chr(code_point), font=font, fill=0, anchor="mm")
+
+
+@lru_cache(maxsize=65_536)
+def glyph_image(code_point: int, face: str, size_px: int = SIZE_PX) -> Image:
+    """Picture of one character, black on white, ``(size_px, size_px)`` RGB.
+
+    Args:
+        code_point: Unicode code point; must be covered by the face.
+        face: name in ``FACES``, with ``~1`` to ``~26`` behind it for a picture moved and scaled a little.
+        size_px: side of the picture in pixels.
+    """
+    canvas = PilImage.new("L", (size_px, size_px), 255)
+    _draw(canvas, code_point, face, left=0, top=0, cell_px=size_px)
+    return Image(canvas.convert("RGB"))
+
+
+@lru_cache(maxsize=16_384)
+def page_image(code_points: tuple[int, ...], face: str) -> Image:
+    """Picture of a page that shows four characters, two by two, ``(PAGE_PX, PAGE_PX)`` RGB."""
+    canvas = PilImage.new("L", (PAGE_PX, PAGE_PX), 255)
+    cell = PAGE_PX // 2
+    for place, code_point in enumerate(code_points):
+        _draw(canvas, code_point, face, left=cell * (place % 2), top=cell * (place // 2), cell_px=cell)
+    return Image(canvas.convert("RGB"))

@@ -1,0 +1,178 @@
+"""Training data of the suite for reranking: made when asked for, by index, from the training characters and faces."""
+
+import hashlib
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from typing import overload
+
+from gmr.core.nouns import TASK_TYPES, Document, Query
+from gmr.core.tasks import TrainingExample, TrainingSet
+from gmr.suites.glyphs.candidates import is_candidate
+from gmr.suites.glyphs.characters import Character, characters
+from gmr.suites.glyphs.faces import DESIGNS, NUM_VARIANTS
+from gmr.suites.glyphs.items import document, has_picture
+from gmr.suites.glyphs.neighbours import Neighbours
+from gmr.suites.glyphs.operations import operations
+from gmr.suites.glyphs.plans import instruction_of, plans, query_item
+from gmr.suites.glyphs.queries import Faces, QueryPlan, chance
+
+TRAIN_DESIGNS = ("sans", "mono")
+NUM_HARD_PER_KIND = 3
+QUERIES_PER_TASK_AND_ROUND = 800
+POOL_SIZE = 1500
+
+
+def varied(doc_id: str, *key: object) -> str:
+    """The id of a picture moved and scaled a little (three in four stay plain); ids of texts are unchanged."""
+    if not has_picture(doc_id):
+        return doc_id
+    variant = chance("variant", doc_id, *key, out_of=4 * NUM_VARIANTS)
+    return doc_id if variant >= NUM_VARIANTS else f"{doc_id}~{variant}"
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What an example is made from; cheap, so that all examples can be laid out before any picture is drawn."""
+
+    example_id: str
+    task_type: str
+    plan: QueryPlan
+    pool: str
+
+
+class GlyphExamples(Sequence[TrainingExample]):
+    """Training examples of the suite, built when they are indexed."""
+
+    def __init__(self, sources: Sequence[_Source], neighbours: Neighbours) -> None:
+        self._sources = sources
+        self._neighbours = neighbours
+
+    def __len__(self) -> int:
+        return len(self._sources)
+
+    @overload
+    def __getitem__(self, index: int) -> TrainingExample: ...
+    @overload
+    def __getitem__(self, index: slice) -> "GlyphExamples": ...
+    def __getitem__(self, index: int | slice) -> "TrainingExample | GlyphExamples":
+        if isinstance(index, slice):
+            return GlyphExamples(self._sources[index], self._neighbours)
+        source = self._sources[index]
+        plan, key = source.plan, source.example_id
+        spec = tuple((kind, varied(value, key) if kind == "image" else value) for kind, value in plan.spec)
+        query = Query(key, query_item(spec), instruction_of(source.task_type, plan.kind))
+        negatives = dict.fromkeys(varied(doc_id, key) for doc_id in self._hard_ids(plan))
+        return TrainingExample(
+            key,
+            query,
+            (document(varied(plan.answer, key)),),
+            tuple(document(doc_id) for doc_id in negatives),
+            source.pool,
+        )
+
+    def _hard_ids(self, plan: QueryPlan) -> Iterator[str]:
+        """Traps, then the nearest characters of each kind of nearness."""
+        rows, position = self._neighbours.rows, self._neighbours.position
+        target = rows[position[plan.target]]
+        for point in plan.traps:
+            if point in position and is_candidate(rows[position[point]], plan, target):
+                yield plan.make(point)
+        yield from plan.extra
+        for near in (self._neighbours.by_block, self._neighbours.by_words, self._neighbours.by_pixels):
+            fitting = (row for row in near(plan.target) if is_candidate(row, plan, target))
+            for row in itertools.islice(fitting, NUM_HARD_PER_KIND):
+                doc_id = plan.make(row.code_point)
+                if doc_id != plan.answer:
+                    yield doc_id
+
+
+class GlyphPool(Sequence[Document]):
+    """Documents by id, built when they are indexed."""
+
+    def __init__(self, doc_ids: Sequence[str]) -> None:
+        self._doc_ids = doc_ids
+
+    def __len__(self) -> int:
+        return len(self._doc_ids)
+
+    @overload
+    def __getitem__(self, index: int) -> Document: ...
+    @overload
+    def __getitem__(self, index: slice) -> "GlyphPool": ...
+    def __getitem__(self, index: int | slice) -> "Document | GlyphPool":
+        return GlyphPool(self._doc_ids[index]) if isinstance(index, slice) else document(self._doc_ids[index])
+
+
+@dataclass(frozen=True)
+class GlyphTrainingSet(TrainingSet):
+    """A training set that is a function of the frozen tables; it is described by them, not by drawing it all."""
+
+    description: str = ""
+
+    def __post_init__(self) -> None:
+        """Nothing to check: ids are counted, pools are the task types."""
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the frozen characters and of what was asked for."""
+        table = (files("gmr.suites.glyphs") / "data" / "characters.tsv").read_bytes()
+        return hashlib.sha256(hashlib.sha256(table).digest() + self.description.encode()).hexdigest()
+
+
+@lru_cache(maxsize=4)
+def training_set(
+    *, rounds: int = 3, task_types: tuple[str, ...] = TASK_TYPES, limit: int | None = None
+) -> TrainingSet:
+    """Examples of all nine task types in turn, from characters and faces that no test shows.
+
+    Args:
+        rounds: how often the characters are gone through; each round asks in other faces and of other kinds.
+        task_types: which task types.
+        limit: number of examples to keep, all task types alike.
+    """
+    everything = characters()
+    rows = [row for row in everything.values() if row.split == "train"]
+    seen = {row.code_point: row for row in rows}
+    changes = [change for change in operations(rows) if change.mark is None or change.mark in seen]
+    faces = Faces(TRAIN_DESIGNS)
+    usable = [row for row in rows if set(DESIGNS["sans"]) <= row.faces]
+    queues: list[list[_Source]] = []
+    pools: dict[str, dict[str, None]] = {}
+    for round_number in range(rounds):
+        streams = plans(usable, seen, changes, faces, f"train:{round_number}")
+        for task_type in task_types:
+            taken = itertools.islice(streams[task_type], QUERIES_PER_TASK_AND_ROUND)
+            queue = [
+                _Source(
+                    f"{task_type}-train-{round_number}-{number}", task_type, plan, _pool_of(task_type, plan)
+                )
+                for number, plan in enumerate(taken)
+            ]
+            queues.append(queue)
+            for source in queue:
+                pool = pools.setdefault(source.pool, {})
+                if source.plan.kind == "style":
+                    # Whatever is drawn in the asked face is right here, so others come from other faces.
+                    pool.setdefault(source.plan.make(source.plan.target))
+                elif len(pool) < POOL_SIZE:
+                    pool.setdefault(source.plan.answer)
+    sources = [source for row in itertools.zip_longest(*queues) for source in row if source is not None][
+        :limit
+    ]
+    return GlyphTrainingSet(
+        GlyphExamples(sources, Neighbours(rows)),
+        {name: GlyphPool(list(ids)) for name, ids in pools.items()},
+        f"rounds={rounds} task_types={','.join(task_types)} limit={limit}",
+    )
+
+
+def _pool_of(task_type: str, plan: QueryPlan) -> str:
+    """Name of the pool of random negatives: the task type, apart by asked face where the face is what counts."""
+    return f"not {plan.answer.split('-', 2)[2]}" if plan.kind == "style" else task_type
+
+
+def train_characters() -> list[Character]:
+    """Characters that may be trained on."""
+    return [row for row in characters().values() if row.split == "train"]

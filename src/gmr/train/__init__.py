@@ -1,0 +1,1 @@
+"""Fine-tuning: recipes, sampling, collation, the trainer, checkpoints and the run directory."""

@@ -1,0 +1,96 @@
+"""From groups to the tensors of one training step; runs in the dataloader's workers."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gmr.core.errors import DataError, GmrError
+from gmr.core.nouns import check_pictures
+from gmr.modeling.processor import PromptProcessor
+from gmr.train.sampling import Group
+
+
+class GroupCollator:
+    """Renders, tokenises and pads the prompts of a batch, and prepares each distinct picture once.
+
+    All of it happens here, off the training step, and without random numbers.
+    """
+
+    def __init__(
+        self, processor: PromptProcessor, *, rows_per_pass: int | None = None, length_groups: int = 1
+    ) -> None:
+        for name, value in (("rows_per_pass", rows_per_pass), ("length_groups", length_groups)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, not {value}")
+        self.processor = processor
+        self.rows_per_pass = rows_per_pass
+        self.length_groups = length_groups
+
+    def __call__(self, groups: Sequence[Group]) -> dict[str, Any]:
+        """The model's inputs, one row per prompt, and what the objective needs, one row per query.
+
+        Args:
+            groups: The batch.
+
+        Returns:
+            * ``passes`` what ``PromptProcessor.collate`` gives for the prompts of all groups: a list of one, or
+              of several when ``rows_per_pass`` or ``length_groups`` cuts the batch;
+            * ``order`` ``(rows,)`` int64: which prompt, counted through the groups, each row of the passes is;
+            * ``labels`` ``(queries, docs)`` float32, ragged groups padded with zeros;
+            * ``mask`` ``(queries, docs)`` bool, its True entries in row-major order being the prompts;
+            * ``teacher`` ``(queries, docs)`` float32, only when every group brings teacher scores;
+            * ``num_truncated`` scalar int64: prompts of which text was cut.
+
+        Raises:
+            DataError: A picture or text that cannot be used, naming example, query and document.
+        """
+        prompts = []
+        for group in groups:
+            with _naming(group):
+                prompts += [self.processor.encode(group.query, document) for document in group.documents]
+        parts = self._cut([len(prompt.input_ids) for prompt in prompts])
+        try:
+            passes = [self.processor.collate([prompts[row] for row in part]) for part in parts]
+        except DataError:  # pictures are shared between prompts, and only the groups have ids
+            for group in groups:
+                with _naming(group):
+                    check_pictures(group.query, *group.documents)
+            raise
+        batch: dict[str, Any] = {
+            "passes": passes,
+            "order": torch.tensor([row for part in parts for row in part]),
+            "labels": _padded([group.labels for group in groups], fill=0.0),
+            "mask": _padded([[True] * len(group.documents) for group in groups], fill=False),
+            "num_truncated": torch.tensor(sum(prompt.truncated for prompt in prompts)),
+        }
+        teacher = [group.teacher for group in groups if group.teacher is not None]
+        if len(teacher) == len(groups):
+            batch["teacher"] = _padded(teacher, fill=0.0)
+        return batch
+
+    def _cut(self, lengths: Sequence[int]) -> list[list[int]]:
+        """The rows of each pass: in order, ``rows_per_pass`` at a time, or sorted by length and cut evenly."""
+        rows = list(range(len(lengths)))
+        size = self.rows_per_pass or len(rows)
+        if self.rows_per_pass is None and self.length_groups > 1:
+            rows.sort(key=lengths.__getitem__)
+            size = -(-len(rows) // self.length_groups)
+        return [rows[start : start + size] for start in range(0, len(rows), size)]
+
+
+@contextmanager
+def _naming(group: Group) -> Iterator[None]:
+    """Errors inside name the group's example."""
+    try:
+        yield
+    except GmrError as error:
+        raise type(error)(f"example {group.example_id!r}: {error}") from error
+
+
+def _padded(rows: Sequence[Sequence[float]], *, fill: float) -> Tensor:
+    """Ragged rows as one tensor ``(rows, longest)``."""
+    longest = max(len(row) for row in rows)
+    return torch.tensor([[*row, *[fill] * (longest - len(row))] for row in rows])

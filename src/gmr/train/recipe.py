@@ -1,0 +1,199 @@
+"""A recipe: everything one training run is made of, on one page of TOML."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, fields, is_dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from gmr.core.config import load_config
+from gmr.core.errors import ConfigError
+from gmr.modeling.heads import HeadConfig
+from gmr.objectives import ObjectiveConfig
+from gmr.train.sampling import SamplingConfig
+
+
+@dataclass(frozen=True)
+class ModelSection:
+    """The model to start from and how it reads a prompt.
+
+    Attributes:
+        base: Folder, hub id, or a packaged name such as ``gmr-nano-base``.
+        template: Prompt template; None takes the one the base brings.
+        readout: What the trained model scores with: ``yes_minus_no`` or ``yes``; None takes the base's.
+        max_tokens: Longest prompt in tokens; None takes the base's.
+        dtype: Of the weights that are loaded. Trainable ones are kept in float32 in any case.
+        rows_per_pass: Prompts that go through the model at a time; None is all of a batch. Smaller values
+            need less memory and give the same gradient, at the price of a second forward pass.
+        length_groups: Parts of about equal length that a batch is cut into, to pad less; the gradient is the
+            same. With several processes, or with ``rows_per_pass``, it is 1.
+        gradient_checkpointing: Compute activations again in the backward pass: less memory, more time.
+    """
+
+    base: str = "gmr-nano-base"
+    template: str | None = None
+    readout: str | None = None
+    max_tokens: int | None = None
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    rows_per_pass: int | None = None
+    length_groups: int = 1
+    gradient_checkpointing: bool = False
+
+
+@dataclass(frozen=True)
+class LoraSection:
+    """Low-rank adapters instead of full fine-tuning.
+
+    Attributes:
+        enabled: Train adapters and leave the backbone's own weights alone.
+        r: Rank.
+        alpha: Scale; an adapter's output is multiplied by ``alpha / r``.
+        dropout: Share of an adapter's inputs set to zero in training.
+        targets: Regular expression (full match) of the linear layers that get an adapter; None takes those of
+            the language model that the backbone's table names.
+    """
+
+    enabled: bool = False
+    r: int = 16
+    alpha: float = 32.0
+    dropout: float = 0.05
+    targets: str | None = None
+
+
+@dataclass(frozen=True)
+class FreezeSection:
+    """Parts of the backbone that keep their weights. With adapters all of it does, whatever stands here."""
+
+    vision_tower: bool = False
+    projector: bool = False
+    embeddings: bool = False
+
+
+@dataclass(frozen=True)
+class LearningRatesSection:
+    """Learning rates that differ from ``training.learning_rate``; None means that they do not."""
+
+    vision: float | None = None
+    head: float | None = None
+
+
+@dataclass(frozen=True)
+class DataSection:
+    """Training and development data.
+
+    Attributes:
+        suite: A suite with a training set, such as ``glyphs``; or
+        path: a JSONL file of ``{query, instruction?, positives, negatives, scores?}``.
+        dev: Development tasks: ``"suite"`` for the suite's dev split, a folder in BEIR layout, or ``""`` for
+            none.
+        limit: Use this many training examples; None is all.
+        num_positives: Positives per query and step.
+        num_negatives: Negatives per query and step.
+        random_to_hard: Ratio of random to hard negatives.
+    """
+
+    suite: str | None = None
+    path: str | None = None
+    dev: str = ""
+    limit: int | None = None
+    num_positives: int = 1
+    num_negatives: int = 7
+    random_to_hard: str = "1:1"
+
+    @property
+    def sampling(self) -> SamplingConfig:
+        """The part of the section that says how a group is drawn."""
+        return SamplingConfig(self.num_positives, self.num_negatives, self.random_to_hard)
+
+
+@dataclass(frozen=True)
+class EvaluationSection:
+    """Evaluation on the development tasks while training.
+
+    Attributes:
+        measure: Measure that is watched, averaged over the tasks.
+        every: Steps between two evaluations; 0 evaluates at the end only.
+        patience: Stop after this many evaluations without a new best value; 0 never stops early.
+        keep: ``"last"`` or ``"best"``: which weights become the final model.
+        max_queries: Queries per task while training; the final evaluation takes as many.
+    """
+
+    measure: str = "ndcg@10"
+    every: int = 0
+    patience: int = 0
+    keep: Literal["last", "best"] = "last"
+    max_queries: int = 100
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training run, each section one part of the house.
+
+    Attributes:
+        name: What the run is called.
+        about: What it is for, in a sentence.
+        head: Another answer head than the base's; None keeps that.
+        training: Options of transformers' ``TrainingArguments`` under their own names.
+    """
+
+    name: str
+    about: str = ""
+    model: ModelSection = field(default_factory=ModelSection)
+    head: HeadConfig | None = None
+    lora: LoraSection = field(default_factory=LoraSection)
+    freeze: FreezeSection = field(default_factory=FreezeSection)
+    learning_rates: LearningRatesSection = field(default_factory=LearningRatesSection)
+    data: DataSection = field(default_factory=DataSection)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    evaluation: EvaluationSection = field(default_factory=EvaluationSection)
+    training: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.data.suite is None) == (self.data.path is None):
+            raise ConfigError(f"recipe {self.name!r}: data needs either suite or path, and not both")
+        if self.data.dev == "suite" and self.data.suite is None:
+            raise ConfigError(f"recipe {self.name!r}: data.dev = 'suite' needs data.suite")
+        watches = self.evaluation.keep == "best" or self.evaluation.patience > 0
+        if watches and not (self.data.dev and self.evaluation.every > 0):
+            raise ConfigError(
+                f"recipe {self.name!r}: evaluation.keep = 'best' and evaluation.patience need data.dev and "
+                "evaluation.every above 0"
+            )
+
+
+def packaged_recipes() -> dict[str, Path]:
+    """The recipes that come with the package, by name."""
+    folder = resources.files("gmr.train") / "recipes"
+    return {
+        path.stem: path
+        for path in sorted((Path(str(entry)) for entry in folder.iterdir()), key=lambda path: path.stem)
+        if path.suffix == ".toml"
+    }
+
+
+def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """The recipe of that name or in that file, with ``section.key=value`` overrides applied.
+
+    Raises:
+        ConfigError: No such recipe, an unknown key, or a value that does not fit.
+    """
+    packaged = packaged_recipes()
+    path = packaged.get(str(name_or_path), Path(name_or_path))
+    if not path.is_file():
+        raise ConfigError(
+            f"{name_or_path}: no such recipe file, nor a packaged recipe ({', '.join(packaged)})"
+        )
+    return load_config(path, Recipe, overrides)
+
+
+def flatten(value: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """The leaves of a recipe with dotted names, in the order of the page."""
+    if is_dataclass(value):
+        children = [(item.name, getattr(value, item.name)) for item in fields(value)]
+    elif isinstance(value, Mapping):
+        children = list(value.items())
+    else:
+        yield prefix, list(value) if isinstance(value, tuple) else value
+        return
+    for name, child in children:
+        yield from flatten(child, f"{prefix}.{name}" if prefix else name)

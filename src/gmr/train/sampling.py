@@ -1,0 +1,184 @@
+"""Which documents a query is trained on: a pure function of seed, epoch and index.
+
+Nothing here touches a global random state, so a resumed run sees what a straight one would have seen.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from gmr.core.errors import ConfigError, DataError
+from gmr.core.nouns import Document, Query
+from gmr.core.tasks import TrainingExample, TrainingSet
+
+
+@dataclass(frozen=True)
+class Group:
+    """A query with the documents of one training step, positives first.
+
+    Attributes:
+        example_id: The example that the group was drawn from.
+        query: The query.
+        documents: Positives, then hard negatives, then random ones.
+        labels: One per document, 1.0 for a positive and 0.0 for a negative.
+        teacher: One teacher score per document, or None when the example brings none.
+    """
+
+    example_id: str
+    query: Query
+    documents: tuple[Document, ...]
+    labels: tuple[float, ...]
+    teacher: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True)
+class SamplingConfig:
+    """How a group is drawn.
+
+    Attributes:
+        num_positives: Positives per group; examples with fewer give all they have.
+        num_negatives: Negatives per group; a shortage of one kind is filled from the other.
+        random_to_hard: Ratio of random to hard negatives, such as ``"1:1"``. Where it does not divide
+            ``num_negatives``, the odd one is random or hard by a coin that falls as the ratio says.
+    """
+
+    num_positives: int = 1
+    num_negatives: int = 7
+    random_to_hard: str = "1:1"
+
+    def __post_init__(self) -> None:
+        if self.num_positives < 1:
+            raise ConfigError(f"num_positives must be at least 1, not {self.num_positives}")
+        if self.num_negatives < 1:
+            raise ConfigError(f"num_negatives must be at least 1, not {self.num_negatives}")
+        hard_share(self.random_to_hard)
+
+
+def hard_share(random_to_hard: str) -> float:
+    """Share of hard negatives in a ratio ``"random:hard"``, between 0 and 1.
+
+    Raises:
+        ConfigError: The text is not two whole numbers of which one is above zero.
+    """
+    parts = random_to_hard.split(":")
+    if len(parts) != 2 or not all(part.strip().isdecimal() for part in parts):
+        raise ConfigError(f"random_to_hard must be a ratio such as '1:1', not {random_to_hard!r}")
+    num_random, num_hard = int(parts[0]), int(parts[1])
+    if num_random + num_hard == 0:
+        raise ConfigError(f"random_to_hard must have a number above zero, not {random_to_hard!r}")
+    return num_hard / (num_random + num_hard)
+
+
+def shuffled(size: int, rng: random.Random) -> Iterator[int]:
+    """The numbers 0 to ``size - 1`` in random order, lazily: the first k cost k, however large the pool."""
+    # Only random() is promised to give the same stream on every Python; sample() and shuffle() are not.
+    moved: dict[int, int] = {}
+    for position in range(size):
+        chosen = position + int(rng.random() * (size - position))
+        yield moved.get(chosen, chosen)
+        moved[chosen] = moved.get(position, position)
+
+
+def _draw(
+    documents: Sequence[Document], rng: random.Random, *, wanted: int, taken: set[str]
+) -> list[tuple[int, Document]]:
+    """Up to ``wanted`` documents with ids that are not in ``taken``, and their positions; adds them there."""
+    drawn: list[tuple[int, Document]] = []
+    if wanted < 1:
+        return drawn
+    for position in shuffled(len(documents), rng):
+        document = documents[position]
+        if document.doc_id not in taken:
+            taken.add(document.doc_id)
+            drawn.append((position, document))
+            if len(drawn) == wanted:
+                break
+    return drawn
+
+
+def sample_group(
+    example: TrainingExample,
+    pool: Sequence[Document],
+    config: SamplingConfig,
+    *,
+    seed: int,
+    epoch: int,
+    index: int,
+) -> Group:
+    """The group of one example in one epoch; the same arguments give the same group on every machine.
+
+    A negative is never a positive of the example and never drawn twice, by document id. An example with
+    teacher scores gives scored documents only: hard negatives, no random ones.
+
+    Raises:
+        DataError: Neither the example nor its pool has a negative.
+    """
+    rng = random.Random(f"{seed}/{epoch}/{index}")
+    positives = _draw(example.positives, rng, wanted=config.num_positives, taken=set())
+    taken = {document.doc_id for document in example.positives}
+
+    expected_hard = config.num_negatives * hard_share(config.random_to_hard)
+    num_hard = int(expected_hard) + (rng.random() < expected_hard % 1)
+    if example.scores is not None:
+        num_hard, pool = config.num_negatives, ()
+    hard = _draw(example.negatives, rng, wanted=num_hard, taken=taken)
+    at_random = _draw(pool, rng, wanted=config.num_negatives - len(hard), taken=taken)
+    missing = config.num_negatives - len(hard) - len(at_random)
+    hard += _draw(example.negatives, rng, wanted=missing, taken=taken)
+    if not hard and not at_random:
+        raise DataError(
+            f"training example {example.example_id!r} has no negative: it brings none, and its pool "
+            f"{example.pool!r} holds nothing but its positives"
+        )
+    teacher = None
+    if example.scores is not None:
+        first_negative = len(example.positives)
+        positions = [position for position, _ in positives]
+        positions += [first_negative + position for position, _ in hard]
+        teacher = tuple(example.scores[position] for position in positions)
+    documents = tuple(document for _, document in (*positives, *hard, *at_random))
+    labels = (1.0,) * len(positives) + (0.0,) * (len(hard) + len(at_random))
+    return Group(example.example_id, example.query, documents, labels, teacher)
+
+
+class GroupDataset:
+    """A training set as groups, indexed by ``(epoch, index)``.
+
+    The epoch is part of the key, not a state of the data set, so dataloader workers that live through several
+    epochs draw what a fresh one would.
+    """
+
+    def __init__(self, training_set: TrainingSet, config: SamplingConfig, *, seed: int) -> None:
+        self.training_set = training_set
+        self.config = config
+        self.seed = seed
+
+    def __len__(self) -> int:
+        return len(self.training_set.examples)
+
+    def __getitem__(self, key: tuple[int, int]) -> Group:
+        epoch, index = key
+        example = self.training_set.examples[index]
+        pool = self.training_set.pools[example.pool]
+        return sample_group(example, pool, self.config, seed=self.seed, epoch=epoch, index=index)
+
+
+class EpochSampler:
+    """The keys ``(epoch, index)`` of one epoch in an order that depends on seed and epoch alone."""
+
+    def __init__(self, num_examples: int, *, seed: int) -> None:
+        self.num_examples = num_examples
+        self.seed = seed
+        self.epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Choose the epoch that the next iteration goes through."""
+        self.epoch = epoch
+
+    def __len__(self) -> int:
+        return self.num_examples
+
+    def __iter__(self) -> Iterator[tuple[int, int]]:
+        rng = random.Random(f"{self.seed}/{self.epoch}/order")
+        for index in shuffled(self.num_examples, rng):
+            yield self.epoch, index

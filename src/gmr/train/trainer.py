@@ -1,0 +1,354 @@
+# ruff: noqa: ARG002  (methods of the Trainer are overridden with all their arguments)
+"""The training loop: transformers' Trainer with our loss, data order, evaluation and checkpoints."""
+
+import logging
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from accelerate.utils import gather_object
+from torch import Tensor, nn
+from transformers import (
+    PrinterCallback,
+    ProgressCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerState,
+    TrainingArguments,
+)
+from transformers.trainer import TRAINER_STATE_NAME
+
+from gmr.core.errors import DataError, ModelError
+from gmr.core.tasks import RerankTask
+from gmr.evaluation import TaskResult
+from gmr.modeling.model import RerankModel
+from gmr.objectives import Objective, ObjectiveOutput
+from gmr.train.callbacks import EarlyStopping, FollowEpoch, LogBeforeSave, SkipBrokenSteps
+from gmr.train.checkpoints import rotate, write_manifest
+from gmr.train.collator import GroupCollator
+from gmr.train.dev import evaluate_dev
+from gmr.train.sampling import EpochSampler, GroupDataset
+from gmr.train.trainable import parameter_groups
+
+logger = logging.getLogger(__name__)
+
+WEIGHTS = "trained.safetensors"
+LOGGED_MEANS = ("loss", "sft_loss", "contrastive_loss", "weight_positive", "weight_negative")
+
+
+class RerankTrainer(Trainer):
+    """Trains a ``RerankModel`` by an ``Objective``.
+
+    The gradient is that of the mean over all queries of a step, however they are spread over processes and
+    accumulated batches. A checkpoint holds the trained weights (frozen ones are the base model's), optimizer,
+    scheduler, random states and a manifest of hashes.
+    """
+
+    def __init__(
+        self,
+        model: RerankModel,
+        args: TrainingArguments,
+        *,
+        objective: Objective,
+        train_dataset: GroupDataset,
+        dev_tasks: Sequence[RerankTask] = (),
+        measure: str = "ndcg@10",
+        max_dev_queries: int = 100,
+        rows_per_pass: int | None = None,
+        length_groups: int = 1,
+        learning_rates: Mapping[str, float] | None = None,
+        identity: Mapping[str, Any] | None = None,
+        callbacks: Sequence[TrainerCallback] = (),
+    ) -> None:
+        self.reranker = model
+        self.run_dir = Path(str(args.output_dir))
+        self.sampler = EpochSampler(len(train_dataset), seed=train_dataset.seed)
+        self.objective: Objective = objective
+        self.dev_tasks = tuple(dev_tasks)
+        self.measure = measure
+        self.max_dev_queries = max_dev_queries
+        self.learning_rates = dict(learning_rates or {})
+        self.identity = dict(identity or {})
+        self.last_dev: list[TaskResult] = []
+        self.last_dev_step = -1
+        # Checkpoints are rotated here, after the manifest is on disk; the Trainer would do it before.
+        self.num_kept = args.save_total_limit
+        args.save_total_limit = None
+        args.remove_unused_columns = False
+        self.guard = SkipBrokenSteps()
+        self._verified: set[Path] = set()
+        self._failed_saves = 0
+        self._sums: dict[str, Tensor] = {}
+        if args.world_size > 1:
+            length_groups = 1  # the wrapper for several processes takes one forward pass per backward pass
+        self.recomputes = rows_per_pass is not None
+        super().__init__(
+            model=model,
+            args=args,
+            data_collator=GroupCollator(
+                model.processor, rows_per_pass=rows_per_pass, length_groups=length_groups
+            ),
+            train_dataset=train_dataset,
+            eval_dataset=self.dev_tasks or None,
+            callbacks=[LogBeforeSave(), self.guard, FollowEpoch(self.sampler), *callbacks],
+        )
+        # Both write to stdout, which belongs to the results of a command.
+        self.remove_callback(ProgressCallback)
+        self.remove_callback(PrinterCallback)
+        self.loss_is_scaled_for_ga = True
+
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        return self.sampler
+
+    def _get_num_items_in_batch(self, batch_samples: list[Any], device: torch.device) -> Tensor:
+        """Queries of one optimizer step, over its accumulated batches and over all processes."""
+        count = torch.tensor(sum(len(batch["mask"]) for batch in batch_samples), device=device)
+        return self.accelerator.gather(count).sum()
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Tensor | int | None = None,
+    ) -> Any:
+        """The number whose gradient is the objective's; its value means nothing."""
+        logits = torch.cat([model(**part) for part in inputs["passes"]])
+        loss = self._surrogate(logits, inputs, num_items_in_batch)
+        return (loss, logits) if return_outputs else loss
+
+    def training_step(
+        self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None
+    ) -> Tensor:
+        """One batch forward and backward, in several passes where the collator cut it.
+
+        The objective's gradient with respect to the answer logits is found from a first pass without
+        gradients; then each part of the batch is run again and its share sent back. Dropout falls the same
+        way in both.
+        """
+        if not self.recomputes or len(inputs["passes"]) == 1:
+            return super().training_step(model, inputs, num_items_in_batch)
+        model.train()
+        inputs = self._prepare_inputs(inputs)
+        states, parts = [], []
+        with torch.no_grad():
+            for part in inputs["passes"]:
+                states.append(_random_state(self.args.device))
+                parts.append(model(**part))
+        logits = torch.cat(parts).requires_grad_()
+        loss = self._surrogate(logits, inputs, num_items_in_batch)
+        (gradient,) = torch.autograd.grad(loss, logits)
+        after = _random_state(self.args.device)
+        last = len(states) - 1
+        for number, (part, state, wanted) in enumerate(
+            zip(inputs["passes"], states, gradient.split([len(part) for part in parts]), strict=True)
+        ):
+            _set_random_state(state, self.args.device)
+            if number < last:
+                with self.accelerator.no_sync(model):
+                    self.accelerator.backward((model(**part) * wanted).sum())
+            else:
+                self.accelerator.backward((model(**part) * wanted).sum())
+        _set_random_state(after, self.args.device)
+        return loss.detach()
+
+    def _surrogate(self, logits: Tensor, inputs: Mapping[str, Any], num_items: Tensor | int | None) -> Tensor:
+        """A batch's share of the step's mean over queries; adds the closed forms to what is logged next.
+
+        Args:
+            logits: ``(rows, answers)``, one row per prompt, in the order of the passes.
+            inputs: The batch, as the collator made it.
+            num_items: Queries of the whole step; None when this batch is all of it.
+        """
+        mask = inputs["mask"]
+        if not bool(torch.isfinite(logits).all()):
+            # NaN on purpose: it reaches the gradients of every process, so that all skip this step together.
+            return logits.sum() * float("nan")
+        grouped = logits.new_zeros(*mask.shape, logits.shape[-1])
+        grouped[mask] = logits[inputs["order"].argsort()]
+        # Gradients are averaged over processes, not summed: each divides by its part of the queries.
+        num_queries = None if num_items is None else num_items / self.args.world_size
+        output = self.objective(
+            grouped, inputs["labels"], mask, inputs.get("teacher"), num_queries=num_queries
+        )
+        self._note(output, inputs)
+        return output.surrogate
+
+    def _note(self, output: ObjectiveOutput, inputs: Mapping[str, Any]) -> None:
+        """Add a batch to the sums that the next log line divides by the number of queries and prompts."""
+        num_queries = len(inputs["mask"])
+        values = {
+            "loss": output.loss * num_queries,
+            "sft_loss": output.sft_loss * num_queries,
+            "contrastive_loss": output.cl_loss * num_queries,
+            "weight_positive": output.mean_weight_positive * num_queries,
+            "weight_negative": output.mean_weight_negative * num_queries,
+            "truncated_share": inputs["num_truncated"],
+            "num_queries": torch.tensor(float(num_queries)),
+            "num_prompts": inputs["mask"].sum(),
+        }
+        for name, value in values.items():
+            added = value.detach().to(device=self.args.device, dtype=torch.float64)
+            self._sums[name] = self._sums[name] + added if name in self._sums else added
+
+    def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Log as the Trainer does, with closed-form losses and weights in place of the surrogate's value."""
+        for name in ("train_loss", "total_flos"):  # of the surrogate, and never counted
+            logs.pop(name, None)
+        if "loss" in logs:
+            del logs["loss"]
+            logs.update(self._means())
+            logs["skipped_steps"] = self.guard.total
+            if not math.isfinite(logs.get("grad_norm", 0.0)):
+                del logs["grad_norm"]  # that step is counted as skipped; JSON has no word for NaN
+        super().log(logs, start_time)
+
+    def _means(self) -> dict[str, float]:
+        """Means since the last call over the queries of all processes; none when every step was broken."""
+        zero = torch.zeros((), dtype=torch.float64, device=self.args.device)
+        names = [*LOGGED_MEANS, "truncated_share", "num_queries", "num_prompts"]
+        local = torch.stack([self._sums.get(name, zero) for name in names])
+        self._sums = {}
+        sums = dict(zip(names, self.accelerator.reduce(local, reduction="sum").tolist(), strict=True))
+        if sums["num_queries"] == 0:
+            return {}
+        means = {name: sums[name] / sums["num_queries"] for name in LOGGED_MEANS}
+        return {**means, "truncated_share": sums["truncated_share"] / sums["num_prompts"]}
+
+    def evaluate(
+        self, eval_dataset: Any = None, ignore_keys: list[str] | None = None, metric_key_prefix: str = "eval"
+    ) -> dict[str, float]:
+        """The measure on the development tasks, mean and by task; the processes share the queries."""
+        self._measure_dev()
+        by_task = {f"{metric_key_prefix}_{dev.task_name}_{self.measure}": dev.mean() for dev in self.last_dev}
+        metrics = {f"{metric_key_prefix}_{self.measure}": sum(by_task.values()) / len(by_task), **by_task}
+        self.log(dict(metrics))
+        self.control = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
+        return metrics
+
+    def _measure_dev(self) -> None:
+        self.last_dev = evaluate_dev(
+            self.reranker,
+            self.dev_tasks,
+            measure=self.measure,
+            max_queries=self.max_dev_queries,
+            process=(self.args.process_index, self.args.world_size),
+            gather=gather_object,
+        )
+        self.last_dev_step = self.state.global_step
+
+    def restore_end(self, checkpoint: Path) -> bool:
+        """Be as after the last step, if ``checkpoint`` was saved there; else change nothing and give False.
+
+        The Trainer itself would go one step beyond the end: it counts after a step, not before.
+        """
+        state = TrainerState.load_from_json(str(checkpoint / TRAINER_STATE_NAME))
+        steps, epochs = self.args.max_steps, self.args.num_train_epochs
+        stoppers = [each for each in self.callback_handler.callbacks if isinstance(each, EarlyStopping)]
+        is_end = state.global_step >= steps if steps > 0 else (state.epoch or 0) > epochs - 1e-9
+        if not is_end and not any(stopper.is_over(state) for stopper in stoppers):
+            return False
+        self._load_from_checkpoint(str(checkpoint))
+        # Logs are cut back and closed as at the two ends of any run.
+        self.state, local = state, self.state
+        state.is_local_process_zero = local.is_local_process_zero
+        state.is_world_process_zero = local.is_world_process_zero
+        self.control = self.callback_handler.on_train_begin(self.args, self.state, self.control)
+        self.control = self.callback_handler.on_train_end(self.args, self.state, self.control)
+        if any(
+            entry.get("step") == state.global_step and f"eval_{self.measure}" in entry
+            for entry in state.log_history
+        ):
+            self._measure_dev()  # it is in the logs, and only what each query got is lost
+        if self.args.load_best_model_at_end:
+            self._load_best_model()
+        return True
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """The optimizer that ``args`` names, with groups for the parts with a learning rate of their own."""
+        if self.optimizer is None:
+            kind, options = self.get_optimizer_cls_and_kwargs(self.args)
+            groups = parameter_groups(
+                self.reranker,
+                decayed=self.get_decay_parameter_names(self.reranker),
+                weight_decay=self.args.weight_decay,
+                learning_rate=self.args.learning_rate,
+                learning_rates=self.learning_rates,
+            )
+            self.optimizer = kind(groups, **options)
+        return self.optimizer
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        """Write a checkpoint, seal it, then delete old ones. A full disk is logged, and training goes on."""
+        folder = self.run_dir / f"checkpoint-{self.state.global_step}"
+        try:
+            super()._save_checkpoint(model, trial)
+            self.accelerator.wait_for_everyone()
+            if self.args.should_save:
+                write_manifest(folder, identity=self.identity)
+                self._verified.add(folder)
+                if self.num_kept is not None:
+                    best = self.state.best_model_checkpoint
+                    rotate(
+                        folder.parent,
+                        keep=self.num_kept,
+                        protected=[Path(best)] if best else [],
+                        verified=self._verified,
+                    )
+        except (OSError, DataError, safetensors.SafetensorError) as error:
+            if self.args.world_size > 1:  # one process alone cannot skip what the others wait for
+                raise
+            self._failed_saves += 1
+            logger.warning("%s could not be saved (%s); training goes on", folder.name, error)
+
+    @property
+    def num_failed_saves(self) -> int:
+        """Checkpoints that could not be written."""
+        return self._failed_saves
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        if not self.args.should_save:
+            return
+        folder = Path(output_dir) if output_dir else self.run_dir
+        folder.mkdir(parents=True, exist_ok=True)
+        safetensors.torch.save_file(
+            {name: parameter.detach().cpu().contiguous() for name, parameter in self._trained().items()},
+            folder / WEIGHTS,
+        )
+
+    def _trained(self) -> dict[str, nn.Parameter]:
+        return {name: p for name, p in self.reranker.named_parameters() if p.requires_grad}
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        path = Path(resume_from_checkpoint) / WEIGHTS
+        saved = safetensors.torch.load_file(path)
+        trained = self._trained()
+        different = sorted(saved.keys() ^ trained.keys())
+        if different:
+            raise ModelError(f"{path}: other parameters than this run trains, such as {different[0]!r}")
+        with torch.no_grad():
+            for name, parameter in trained.items():
+                if saved[name].shape != parameter.shape:
+                    raise ModelError(
+                        f"{path}: {name} is {tuple(saved[name].shape)}, the model's {tuple(parameter.shape)}"
+                    )
+                parameter.copy_(saved[name])
+
+    def _load_best_model(self) -> None:
+        if self.state.best_model_checkpoint is not None:
+            logger.info("the best weights are those of %s", self.state.best_model_checkpoint)
+            self._load_from_checkpoint(self.state.best_model_checkpoint)
+
+
+def _random_state(device: torch.device) -> tuple[Tensor, Tensor | None]:
+    """State of the random numbers that dropout draws from."""
+    return torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None
+
+
+def _set_random_state(state: tuple[Tensor, Tensor | None], device: torch.device) -> None:
+    torch.set_rng_state(state[0])
+    if state[1] is not None:
+        torch.cuda.set_rng_state(state[1], device)

@@ -1,0 +1,21 @@
+"""The command line in this process, with a scorer that needs no model."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.cli.stubs import Outcome, WordOverlap, runner
+
+
+@pytest.fixture
+def gmr(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Callable[..., Outcome]:
+    """``gmr`` with `WordOverlap` in the place of every model."""
+    monkeypatch.setattr("gmr.reranker.Reranker", WordOverlap)
+    monkeypatch.setattr(WordOverlap, "made", [])
+    return runner(capsys)
+
+
+@pytest.fixture
+def real_gmr(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
+    """``gmr`` as it is."""
+    return runner(capsys)

@@ -1,0 +1,42 @@
+"""Batches under a token budget: nothing lost, nothing over, neighbours alike."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gmr.inference.batching import token_budget_batches
+
+LENGTHS = st.lists(st.integers(1, 60), max_size=60)
+
+
+@given(LENGTHS, st.integers(1, 200), st.integers(1, 20))
+def test_every_prompt_is_in_exactly_one_batch_within_the_budget(
+    lengths: list[int], budget: int, max_rows: int
+) -> None:
+    batches = token_budget_batches(lengths, max_tokens_per_batch=budget, max_rows=max_rows)
+    assert sorted(index for batch in batches for index in batch) == list(range(len(lengths)))
+    for batch in batches:
+        padded = len(batch) * max(lengths[index] for index in batch)
+        assert len(batch) <= max_rows
+        assert padded <= budget or len(batch) == 1
+
+
+@given(LENGTHS, st.integers(1, 200), st.integers(1, 20))
+def test_batches_come_longest_first_and_no_batch_could_take_the_next_prompt(
+    lengths: list[int], budget: int, max_rows: int
+) -> None:
+    batches = token_budget_batches(lengths, max_tokens_per_batch=budget, max_rows=max_rows)
+    in_order = [lengths[index] for batch in batches for index in batch]
+    assert in_order == sorted(lengths, reverse=True)
+    for batch in batches[:-1]:
+        assert len(batch) == max_rows or (len(batch) + 1) * lengths[batch[0]] > budget
+
+
+def test_equal_lengths_keep_their_order() -> None:
+    assert token_budget_batches([5, 7, 5, 5], max_tokens_per_batch=10, max_rows=9) == [[1], [0, 2], [3]]
+
+
+@pytest.mark.parametrize(("budget", "rows"), [(0, 1), (1, 0)])
+def test_an_empty_budget_is_an_error(budget: int, rows: int) -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        token_budget_batches([1], max_tokens_per_batch=budget, max_rows=rows)

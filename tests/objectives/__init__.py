@@ -1,0 +1,1 @@
+"""Tests of the objectives: closed forms, weights, invariants, the whole."""
