@@ -14,7 +14,9 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 def log_level_is_left_alone() -> Iterator[None]:
     """A test that turns the log down would silence the warnings that a later one waits for, in some orders only."""
     yield
-    assert logging.getLogger("gmr").level == logging.NOTSET, "the test changed the level of the log for all others"
+    assert logging.getLogger("gmr").level == logging.NOTSET, (
+        "the test changed the level of the log for all others"
+    )
 
 
 def shared_root() -> Path:

@@ -11,7 +11,7 @@ from gmr.core.errors import DataError
 from gmr.core.files import shorten
 from gmr.core.items import Item, as_item, is_item
 from gmr.core.nouns import Document, Query, RankedDocument, Ranking
-from gmr.inference.padded import score_pairs
+from gmr.inference.scoring import score_pairs
 from gmr.metrics.order import canonical_order
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
@@ -35,7 +35,9 @@ class Reranker:
         device: where to compute; None for a GPU if there is one.
         adapter: folder or hub id of a LoRA adapter to put on the model.
         max_tokens: longest prompt; None for the model's own.
-        batch_tokens: most tokens of a batch, padding included.
+        batch_tokens: most tokens of a forward pass, padding included.
+        engine: ``packed`` computes what prompts share once, ``padded`` whole pairs; the scores are the same but for
+            rounding. ``auto`` is ``packed`` where the check at load finds it right.
         progress: whether to show a progress bar on stderr.
 
     Raises:
@@ -52,6 +54,7 @@ class Reranker:
         adapter: str | Path | None = None,
         max_tokens: int | None = None,
         batch_tokens: int = 16_384,
+        engine: str = "auto",
         progress: bool = False,
     ) -> None:
         if isinstance(model, RerankModel):
@@ -64,8 +67,15 @@ class Reranker:
             self.model = model
         else:
             self.model = load_model(
-                model, template=template, dtype=dtype, device=device, adapter=adapter, max_tokens=max_tokens
+                model,
+                template=template,
+                dtype=dtype,
+                device=device,
+                adapter=adapter,
+                max_tokens=max_tokens,
+                engine=engine,
             )
+        self.engine = engine
         self.batch_tokens = batch_tokens
         self.progress = progress
 
@@ -100,7 +110,12 @@ class Reranker:
                     else Document(str(index), read.item(document, where=f"pairs[{index}] document")),
                 )
             )
-        return score_pairs(self.model, typed, batch_tokens=self.batch_tokens, progress=self.progress)
+        return self._score(typed)
+
+    def _score(self, pairs: Sequence[tuple[Query, Document]]) -> npt.NDArray[np.float32]:
+        return score_pairs(
+            self.model, pairs, engine=self.engine, batch_tokens=self.batch_tokens, progress=self.progress
+        )
 
     def rank(
         self,
@@ -132,12 +147,7 @@ class Reranker:
         if instruction is not None:
             query = Query(query.query_id, query.item, instruction)
         candidates = read.documents(documents)
-        scores = score_pairs(
-            self.model,
-            [(query, document) for document in candidates.values()],
-            batch_tokens=self.batch_tokens,
-            progress=self.progress,
-        )
+        scores = self._score([(query, document) for document in candidates.values()])
         by_id = dict(zip(candidates, scores.tolist(), strict=True))
         order = canonical_order(by_id, where=f"query {query.query_id!r}")[:top_k]
         return Ranking(

@@ -11,7 +11,7 @@ import torch
 
 from gmr.core.items import as_item
 from gmr.core.nouns import Document, Query
-from gmr.inference.padded import score_pairs
+from gmr.inference.scoring import score_pairs
 from gmr.modeling.adapters import add_lora
 from gmr.modeling.folders import PACKAGED, resolve_folder
 from gmr.modeling.heads import HeadConfig

@@ -11,7 +11,7 @@ import transformers
 from safetensors.torch import load_file
 
 from gmr.core.errors import ModelError
-from gmr.inference.padded import score_pairs
+from gmr.inference.scoring import score_pairs
 from gmr.modeling import saving
 from gmr.modeling.adapters import add_lora
 from gmr.modeling.heads import HEADS, HeadConfig

@@ -1,5 +1,6 @@
 """A batch holds the prompts that are served, each distinct picture once, and is the same in a worker process."""
 
+import numpy as np
 import pytest
 import torch
 from torch.utils.data import DataLoader
@@ -7,6 +8,7 @@ from torch.utils.data import DataLoader
 from gmr.core.errors import DataError
 from gmr.core.items import Image
 from gmr.core.nouns import Document
+from gmr.modeling.packing import Layout
 from gmr.modeling.processor import PromptProcessor
 from gmr.train.collator import GroupCollator
 from gmr.train.sampling import EpochSampler, Group, GroupDataset, SamplingConfig
@@ -30,7 +32,7 @@ def test_rows_are_the_prompts_of_all_pairs_in_order_and_the_mask_tells_ragged_gr
         group(document("red"), document("blue"), document("green")),
         group(document("pink"), document("black")),
     ]
-    batch = GroupCollator(processor)(groups)
+    batch = GroupCollator(processor, engine="padded")(groups)
     (inputs,) = batch["passes"]
     expected = processor.collate(
         [processor.encode(each.query, document) for each in groups for document in each.documents]
@@ -49,7 +51,7 @@ def test_each_distinct_picture_is_prepared_once_for_the_batch(processor, monkeyp
         PromptProcessor, "preprocess", lambda self, images: prepared.extend(images) or real(self, images)
     )
     pictures = [document(colour, "image") for colour in ("red", "blue")]
-    GroupCollator(processor)([group(*pictures), group(*pictures)])
+    GroupCollator(processor, engine="padded")([group(*pictures), group(*pictures)])
     # The query's picture stands in four prompts, each document's in two.
     assert len(prepared) == 3
     assert len({image.key for image in prepared}) == 3
@@ -58,7 +60,7 @@ def test_each_distinct_picture_is_prepared_once_for_the_batch(processor, monkeyp
 @pytest.mark.parametrize("rows_per_pass", [1, 2, 5, 6, 100])
 def test_passes_cut_the_rows_and_keep_their_order(processor, rows_per_pass: int) -> None:
     groups = [group(*(document(colour) for colour in ("red", "blue", "green")))] * 2
-    batch = GroupCollator(processor, rows_per_pass=rows_per_pass)(groups)
+    batch = GroupCollator(processor, engine="padded", rows_per_pass=rows_per_pass)(groups)
     sizes = [len(inputs["input_ids"]) for inputs in batch["passes"]]
     assert sum(sizes) == 6
     assert max(sizes) <= rows_per_pass
@@ -76,7 +78,7 @@ def test_length_groups_hold_every_row_once_shorter_ones_first(processor, length_
         group(document("red"), document("blue", "image"), document("green")),
         group(document("red", "image"), document("blue")),
     ]
-    batch = GroupCollator(processor, length_groups=length_groups)(groups)
+    batch = GroupCollator(processor, engine="padded", length_groups=length_groups)(groups)
     prompts = [processor.encode(each.query, d).input_ids for each in groups for d in each.documents]
     rows = [
         row[mask.bool()].tolist()
@@ -93,10 +95,10 @@ def test_length_groups_hold_every_row_once_shorter_ones_first(processor, length_
 def test_teacher_scores_stand_where_their_documents_do_and_only_when_all_groups_bring_them(processor) -> None:
     scored = group(document("red"), document("blue"), teacher=(3.0, -1.5))
     longer = group(document("red"), document("blue"), document("green"), teacher=(1.0, 2.0, 4.0))
-    batch = GroupCollator(processor)([scored, longer])
+    batch = GroupCollator(processor, engine="padded")([scored, longer])
     assert batch["teacher"].tolist() == [[3.0, -1.5, 0.0], [1.0, 2.0, 4.0]]
     unscored = group(document("red"), document("blue"))
-    assert "teacher" not in GroupCollator(processor)([scored, unscored])
+    assert "teacher" not in GroupCollator(processor, engine="padded")([scored, unscored])
 
 
 def test_cut_prompts_are_counted(processor) -> None:
@@ -124,8 +126,41 @@ def test_workers_give_what_the_main_process_gives(processor) -> None:
     ]
     for alone, worked in zip(*batches, strict=True):
         assert torch.equal(alone["mask"], worked["mask"])
-        for name, tensor in alone["passes"][0].items():
-            assert torch.equal(tensor, worked["passes"][0][name])
+        for name, value in alone["passes"][0].items():
+            other = worked["passes"][0][name]
+            assert torch.equal(value, other) if name != "layout" else same_layout(value, other)
+
+
+def same_layout(first: Layout, second: Layout) -> bool:
+    buckets = list(zip(first.buckets, second.buckets, strict=True))
+    return np.array_equal(first.order, second.order) and all(
+        np.array_equal(getattr(one, name), getattr(other, name))
+        for one, other in buckets
+        for name in ("queries", "keys", "mask", "real")
+    )
+
+
+@pytest.mark.parametrize("rows_per_pass", [None, 3])
+def test_packed_rows_are_those_of_the_prompts_in_the_order_it_says(processor, rows_per_pass) -> None:
+    groups = [
+        group(document("red"), document("blue"), document("green")),
+        group(document("pink"), document("black")),
+    ]
+    batch = GroupCollator(processor, rows_per_pass=rows_per_pass)(groups)
+    prompts = [processor.encode(each.query, document) for each in groups for document in each.documents]
+    ends = [
+        (int(each["input_ids"][0, last]), int(each["position_ids"][0, 0, last]))
+        for each in batch["passes"]
+        for last in each["last"]
+    ]
+    # Five texts of one length: the last position of each prompt is that of the whole prompt.
+    assert sorted(batch["order"].tolist()) == list(range(5))
+    assert len(batch["passes"]) == (1 if rows_per_pass is None else 2)
+    for row, (token, position) in zip(batch["order"].tolist(), ends, strict=True):
+        assert token == prompts[row].input_ids[-1]
+        assert position <= len(prompts[row].input_ids) - 1
+    computed = sum(each["input_ids"].numel() for each in batch["passes"])
+    assert computed < sum(len(prompt.input_ids) for prompt in prompts), "what they share is there once"
 
 
 def test_a_picture_that_cannot_be_used_is_named_with_its_example(processor, tmp_path) -> None:
@@ -133,7 +168,7 @@ def test_a_picture_that_cannot_be_used_is_named_with_its_example(processor, tmp_
     path.write_bytes(b"no picture")
     broken = Document("broken", (Image(path),))
     with pytest.raises(DataError, match=r"(?s)'example'.*broken\.png"):
-        GroupCollator(processor)([group(document("red"), broken)])
+        GroupCollator(processor, engine="padded")([group(document("red"), broken)])
 
 
 def test_a_picture_found_broken_only_when_it_is_opened_is_named_with_its_example(processor, tmp_path) -> None:
@@ -142,4 +177,4 @@ def test_a_picture_found_broken_only_when_it_is_opened_is_named_with_its_example
     path.write_bytes(path.read_bytes()[:-400])
     cut = Document("d7", (Image(path),))
     with pytest.raises(DataError, match=r"^example 'example': document 'd7': .*cut\.png: image is cut short"):
-        GroupCollator(processor)([group(document("red"), cut)])
+        GroupCollator(processor, engine="padded")([group(document("red"), cut)])

@@ -11,7 +11,14 @@ from gmr.core.items import Text
 from gmr.core.nouns import Document, Query
 from gmr.suites.glyphs.naming import NamingExample, NamingExamples
 from gmr.train.nano import NanoConfig, build_nano
-from gmr.train.pretrain import NamingBatches, PretrainConfig, learning_rate_factor, naming_loss, pretrain
+from gmr.train.pretrain import (
+    BATCHES_PER_WINDOW,
+    NamingBatches,
+    PretrainConfig,
+    learning_rate_factor,
+    naming_loss,
+    pretrain,
+)
 
 SMALL = NanoConfig(vocab_size=600, width=32, num_layers=2, num_vision_layers=1, num_heads=2)
 
@@ -51,7 +58,7 @@ def test_the_same_seed_builds_the_same_weights(examples, small):
 @pytest.mark.parametrize("layout", ["naming", "ranking"])
 def test_targets_are_the_words_of_the_answer_and_the_token_that_ends_them(examples, small, layout):
     asked = examples.example if layout == "naming" else examples.in_ranking_layout
-    config = PretrainConfig(num_steps=8, batch_size=6)
+    config = PretrainConfig(num_steps=BATCHES_PER_WINDOW, batch_size=3)
     batches = NamingBatches(asked, small.processor, config)
     tokenizer = small.processor.tokenizer
     said = sorted(
@@ -60,7 +67,7 @@ def test_targets_are_the_words_of_the_answer_and_the_token_that_ends_them(exampl
         for row in batches[step]["targets"]
     )
     wanted = []
-    for number in range(8 * 6):
+    for number in range(BATCHES_PER_WINDOW * 3):
         example = asked(number)
         end = "<|answer|>" if example.is_document else "<|endoftext|>"
         wanted.append(tokenizer.decode(small.processor.plain_tokenizer.encode(example.answer)) + end)

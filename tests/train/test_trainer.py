@@ -112,7 +112,7 @@ def test_accumulating_eight_batches_of_one_query_is_one_batch_of_eight(tmp_path:
     parts, eight = first_gradients(
         tmp_path / "b", per_device_train_batch_size=1, gradient_accumulation_steps=8, **options
     )
-    assert_close(parts, whole, 1e-6)
+    assert_close(parts, whole, 3e-6)  # one packed sequence of eight queries rounds unlike eight of one
     for name in ("loss", "sft_loss", "contrastive_loss", "weight_positive", "weight_negative"):
         assert eight.history[0][name] == pytest.approx(one.history[0][name], rel=1e-5)
 

@@ -25,13 +25,14 @@ from gmr.modeling.folders import (
 from gmr.modeling.heads import HeadConfig
 from gmr.modeling.model import RerankModel
 from gmr.modeling.processor import PromptProcessor
-from gmr.modeling.self_check import check_model
+from gmr.modeling.self_check import check_model, check_packed
 
 logger = logging.getLogger(__name__)
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Published checkpoints keep a head of their own beside the backbone: prefix of its tensors -> head.
 _OWN_HEADS = {"jina-reranker-m0": ("score.", HeadConfig(kind="mlp", bias=2.65))}
+ENGINES = ("packed", "padded")
 _QUIET_BELOW_BYTES = 2**30
 
 
@@ -45,6 +46,7 @@ def load_model(
     max_tokens: int | None = None,
     self_check: bool = True,
     readout: str | None = None,
+    engine: str = "auto",
 ) -> RerankModel:
     """The reranker called ``name_or_path``, in evaluation mode.
 
@@ -62,6 +64,9 @@ def load_model(
         self_check: whether to score one synthetic pair alone, in a batch and padded on either side, and
             refuse a model whose scores differ.
         readout: ``yes_minus_no`` or ``yes``; None for what the folder says.
+        engine: how the model computes many prompts: ``packed``, each shared prefix once and no padding; ``padded``,
+            whole pairs; ``auto``, the first of them whose scores are right on this model. The check needs
+            ``self_check``.
 
     Raises:
         ModelError: if the model cannot be loaded as it is described; the message names the file or tensor at
@@ -94,9 +99,27 @@ def load_model(
         _load_head(model, *head_weights)
     _move(model, device or ("cuda" if torch.cuda.is_available() else "cpu"))
     _check_answers(model, described)
+    if engine not in ("auto", *ENGINES):
+        raise ModelError(f"engine {engine!r} is unknown; known are auto, {', '.join(ENGINES)}")
     if self_check:
         check_model(model)
+    model.engine = _choose_engine(model, engine, check=self_check)
     return model
+
+
+def _choose_engine(model: RerankModel, engine: str, *, check: bool) -> str:
+    """The engine asked for, refused if its scores are wrong; the fastest whose scores are right for ``auto``."""
+    if engine == "padded":
+        return engine
+    if check:
+        try:
+            check_packed(model)
+        except (ModelError, NotImplementedError) as error:
+            if engine == "packed":
+                raise ModelError(f"engine 'packed' cannot be used with this model: {error}") from error
+            logger.warning("padded pairs are computed, which is slower: %s", error)
+            return "padded"
+    return "packed"
 
 
 def _read_config(path: Path) -> Any:

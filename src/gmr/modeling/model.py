@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from gmr.core.errors import ModelError
 from gmr.modeling.backbones import Backbone, backbone_facts
 from gmr.modeling.heads import HeadConfig
+from gmr.modeling.packed_attention import PackedLayout, to_device, use_packed_attention
+from gmr.modeling.packing import Layout
 from gmr.modeling.positions import picture_positions
 from gmr.modeling.vision_attention import use_windowed_attention
 from gmr.modeling.vision_features import PictureFeatures
@@ -45,6 +47,7 @@ class RerankModel(nn.Module):
         head: from the last hidden state to answer logits.
         head_config: what ``head`` was built from.
         readout: name of the function from answer logits to the score.
+        engine: how prompts are computed where nobody says otherwise: ``packed`` or ``padded``.
     """
 
     def __init__(
@@ -61,12 +64,14 @@ class RerankModel(nn.Module):
         self.backbone = backbone
         self.processor = processor
         self.readout = readout
+        self.engine = "packed"
         self.facts: Backbone = backbone_facts(self.config, where=self.config.name_or_path or "the backbone")
         answers = processor.answer_ids
         self.num_positive = len(answers.positive)
         self.answer_ids = (*answers.positive, *answers.negative)
         self.head_config = head or HeadConfig()
         self.head = self.head_config.build(self.answer_rows())
+        use_packed_attention(self.causal_model, self.facts)
         if self.facts.takes_pictures:
             use_windowed_attention(self.causal_model)
         self._takes_features = "mm_encoder_outputs" in inspect.signature(self.base_model.forward).parameters
@@ -125,8 +130,10 @@ class RerankModel(nn.Module):
     def last_hidden_states(
         self,
         input_ids: Tensor,
-        attention_mask: Tensor,
+        attention_mask: Tensor | None,
         *,
+        position_ids: Tensor | None = None,
+        layout: PackedLayout | None = None,
         pixel_values: Tensor | None = None,
         image_grid_thw: Tensor | None = None,
         image_index: Tensor | None = None,
@@ -134,13 +141,17 @@ class RerankModel(nn.Module):
     ) -> Tensor:
         """Hidden states after the last layer, ``(rows, length, width)``; arguments as for `forward`."""
         options: dict[str, Any] = {"attention_mask": attention_mask, "use_cache": False}
+        if layout is not None:
+            options["packed_layout"] = layout
         if not self.facts.takes_pictures:
             if pixel_values is not None or picture_features is not None:
                 raise ModelError(
                     f"a {self.facts.model_type} model reads text only, and the prompts hold pictures"
                 )
-            positions = (attention_mask.cumsum(-1) - 1).clamp(min=0)
-            return self.base_model(input_ids=input_ids, position_ids=positions, **options).last_hidden_state
+            if position_ids is None:
+                position_ids = (_mask_of(attention_mask).cumsum(-1) - 1).clamp(min=0)
+            options["position_ids"] = position_ids
+            return self.base_model(input_ids=input_ids, **options).last_hidden_state
         grids = None
         if image_grid_thw is not None:
             if image_index is None:
@@ -153,13 +164,15 @@ class RerankModel(nn.Module):
             grids = image_grid_thw[image_index]
         # Always explicit, and 3 rows: without positions the model falls back on those of an earlier call, a
         # fourth row would switch on its masks for packed sequences.
-        options["position_ids"] = picture_positions(
-            input_ids,
-            attention_mask,
-            grids,
-            image_token_id=self.config.image_token_id,
-            merge_size=self.config.vision_config.spatial_merge_size,
-        )
+        if position_ids is None:
+            position_ids = picture_positions(
+                input_ids,
+                _mask_of(attention_mask),
+                grids,
+                image_token_id=self.config.image_token_id,
+                merge_size=self.config.vision_config.spatial_merge_size,
+            )
+        options["position_ids"] = position_ids
         if picture_features is None:
             return self.base_model(input_ids=input_ids, **options).last_hidden_state
         if self._takes_features:
@@ -173,18 +186,25 @@ class RerankModel(nn.Module):
     def forward(
         self,
         input_ids: Tensor,
-        attention_mask: Tensor,
+        attention_mask: Tensor | None = None,
         *,
+        last: Tensor | None = None,
+        layout: Layout | PackedLayout | None = None,
+        position_ids: Tensor | None = None,
         pixel_values: Tensor | None = None,
         image_grid_thw: Tensor | None = None,
         image_index: Tensor | None = None,
         picture_features: PictureFeatures | None = None,
     ) -> Tensor:
-        """Answer logits of each prompt.
+        """Answer logits of each prompt, of a padded batch or of a packed sequence.
 
         Args:
-            input_ids: ``(rows, length)`` int64, padding on either side.
-            attention_mask: ``(rows, length)``, 1 for real tokens.
+            input_ids: ``(rows, length)`` int64, padding on either side; ``(1, tokens)`` of a packed sequence.
+            attention_mask: ``(rows, length)``, 1 for real tokens; None for a packed sequence.
+            last: ``(prompts,)`` where in a packed sequence each prompt ends.
+            layout: who attends to whom in a packed sequence; None for a padded batch.
+            position_ids: ``(3 or 1, 1, tokens)`` or ``(1, tokens)`` of a packed sequence, as `collate_packed` gives
+                them; found from the mask for a padded batch.
             pixel_values: ``(patches, values)`` of the distinct pictures of the batch.
             image_grid_thw: ``(distinct, 3)`` size of each distinct picture in patches.
             image_index: ``(occurrences,)`` which distinct picture each occurrence is, in row-major prompt
@@ -193,23 +213,37 @@ class RerankModel(nn.Module):
                 ``pixel_values``.
 
         Returns:
-            ``(rows, answers)`` float32, positive answers first; ``(rows, 1)`` from a head of one output.
+            ``(prompts, answers)`` float32, positive answers first; ``(prompts, 1)`` from a head of one output.
         """
+        if isinstance(layout, Layout):
+            layout = to_device(layout, self.device)
         hidden = self.last_hidden_states(
             input_ids,
             attention_mask,
+            position_ids=position_ids,
+            layout=layout,
             pixel_values=pixel_values,
             image_grid_thw=image_grid_thw,
             image_index=image_index,
             picture_features=picture_features,
         )
+        pooled = pool_last(hidden, _mask_of(attention_mask)) if layout is None else hidden[0, last].float()
         # Under autocast the product would fall back to half precision, and scores would tie.
         with torch.autocast(device_type=hidden.device.type, enabled=False):
-            return self.head(pool_last(hidden, attention_mask), self.answer_rows())
+            return self.head(pooled, self.answer_rows())
 
     def score_logits(self, logits: Tensor) -> Tensor:
         """Scores ``(rows,)`` of answer logits ``(rows, answers)`` through the model's readout, float32."""
         return READOUTS[self.readout](logits, num_positive=self.num_positive)
+
+
+def _mask_of(attention_mask: Tensor | None) -> Tensor:
+    """The mask of a padded batch."""
+    if attention_mask is None:
+        raise ValueError(
+            "a padded batch needs its attention_mask, a packed sequence its layout and position_ids"
+        )
+    return attention_mask
 
 
 @contextmanager

@@ -82,6 +82,11 @@ class PromptProcessor:
         """Id that fills up shorter rows; masked, so any id does where the tokenizer names none."""
         return 0 if self.tokenizer.pad_token_id is None else self.tokenizer.pad_token_id
 
+    @property
+    def image_token_id(self) -> int | None:
+        """Id of a picture's placeholder; None for a model that reads text only."""
+        return self._picture_ids[1] if self._picture_ids else None
+
     def encode(self, query: Query, document: Document) -> Prompt:
         """Token ids and pictures of one pair; no picture is opened.
 
@@ -175,13 +180,21 @@ class PromptProcessor:
             rows.append(filler + prompt.input_ids if left else prompt.input_ids + filler)
             masks.append(zeros + ones if left else ones + zeros)
         batch = {"input_ids": torch.tensor(rows), "attention_mask": torch.tensor(masks)}
+        return batch | self.collate_pictures(prompts)
+
+    def collate_pictures(self, prompts: Sequence[Prompt]) -> dict[str, Tensor]:
+        """The picture part of ``collate``'s batch; empty without pictures."""
         images = [image for prompt in prompts for image in prompt.images]
-        if images:
-            distinct = {image.key: image for image in images}
-            position = {key: index for index, key in enumerate(distinct)}
-            batch["pixel_values"], batch["image_grid_thw"] = self.preprocess(list(distinct.values()))
-            batch["image_index"] = torch.tensor([position[image.key] for image in images])
-        return batch
+        if not images:
+            return {}
+        distinct = {image.key: image for image in images}
+        position = {key: index for index, key in enumerate(distinct)}
+        pixel_values, image_grid_thw = self.preprocess(list(distinct.values()))
+        return {
+            "pixel_values": pixel_values,
+            "image_grid_thw": image_grid_thw,
+            "image_index": torch.tensor([position[image.key] for image in images]),
+        }
 
     def chat_template(self) -> str:
         """Jinja template that renders the roles system (instruction), query and document to the same prompt.

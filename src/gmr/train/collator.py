@@ -9,23 +9,41 @@ from torch import Tensor
 
 from gmr.core.errors import DataError, GmrError
 from gmr.core.nouns import check_pictures
-from gmr.modeling.processor import PromptProcessor
+from gmr.inference.planner import parts_of
+from gmr.modeling.packed_batch import collate_packed
+from gmr.modeling.packing import pack
+from gmr.modeling.processor import Prompt, PromptProcessor
 from gmr.train.sampling import Group
 
 
 class GroupCollator:
-    """Renders, tokenises and pads the prompts of a batch, and prepares each distinct picture once.
+    """Renders, tokenises and packs the prompts of a batch, and prepares each distinct picture once.
 
     All of it happens here, off the training step, and without random numbers.
+
+    Args:
+        processor: Of the model.
+        engine: ``packed``: prompts without padding, what they share once; or ``padded`` pairs. The gradient is the
+            same.
+        rows_per_pass: Prompts of a forward pass; None is all of them.
+        length_groups: Padded passes of about equal length that a batch is cut into.
     """
 
     def __init__(
-        self, processor: PromptProcessor, *, rows_per_pass: int | None = None, length_groups: int = 1
+        self,
+        processor: PromptProcessor,
+        *,
+        engine: str = "packed",
+        rows_per_pass: int | None = None,
+        length_groups: int = 1,
     ) -> None:
+        if engine not in ("packed", "padded"):
+            raise ValueError(f"engine must be 'packed' or 'padded', not {engine!r}")
         for name, value in (("rows_per_pass", rows_per_pass), ("length_groups", length_groups)):
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}")
         self.processor = processor
+        self.engine = engine
         self.rows_per_pass = rows_per_pass
         self.length_groups = length_groups
 
@@ -36,8 +54,8 @@ class GroupCollator:
             groups: The batch.
 
         Returns:
-            * ``passes`` what ``PromptProcessor.collate`` gives for the prompts of all groups: a list of one, or
-              of several when ``rows_per_pass`` or ``length_groups`` cuts the batch;
+            * ``passes`` what ``collate_packed`` or ``PromptProcessor.collate`` gives for the prompts of all groups:
+              a list of one, or of several when ``rows_per_pass`` or ``length_groups`` cuts the batch;
             * ``order`` ``(rows,)`` int64: which prompt, counted through the groups, each row of the passes is;
             * ``labels`` ``(queries, docs)`` float32, ragged groups padded with zeros;
             * ``mask`` ``(queries, docs)`` bool, its True entries in row-major order being the prompts;
@@ -51,9 +69,9 @@ class GroupCollator:
         for group in groups:
             with _naming(group):
                 prompts += [self.processor.encode(group.query, document) for document in group.documents]
-        parts = self._cut([len(prompt.input_ids) for prompt in prompts])
+        cut = self._cut([len(prompt.input_ids) for prompt in prompts])
         try:
-            passes = [self.processor.collate([prompts[row] for row in part]) for part in parts]
+            passes, order = self._collate(prompts, cut)
         except DataError:  # pictures are shared between prompts, and only the groups have ids
             for group in groups:
                 with _naming(group):
@@ -61,7 +79,7 @@ class GroupCollator:
             raise
         batch: dict[str, Any] = {
             "passes": passes,
-            "order": torch.tensor([row for part in parts for row in part]),
+            "order": torch.tensor(order),
             "labels": _padded([group.labels for group in groups], fill=0.0),
             "mask": _padded([[True] * len(group.documents) for group in groups], fill=False),
             "num_truncated": torch.tensor(sum(prompt.truncated for prompt in prompts)),
@@ -71,11 +89,27 @@ class GroupCollator:
             batch["teacher"] = _padded(teacher, fill=0.0)
         return batch
 
+    def _collate(
+        self, prompts: Sequence[Prompt], cut: Sequence[Sequence[int]]
+    ) -> tuple[list[dict[str, Any]], list[int]]:
+        """The passes, and which prompt each of their rows is."""
+        if self.engine == "padded":
+            return [self.processor.collate([prompts[row] for row in rows]) for rows in cut], [
+                row for rows in cut for row in rows
+            ]
+        placeholder = self.processor.image_token_id
+        passes, order = [], []
+        for rows in cut:
+            parts, places = parts_of([prompts[row] for row in rows], placeholder=placeholder)
+            passes.append(collate_packed(self.processor, pack(parts, placeholder=placeholder)))
+            order += [rows[place] for place in places]
+        return passes, order
+
     def _cut(self, lengths: Sequence[int]) -> list[list[int]]:
         """The rows of each pass: in order, ``rows_per_pass`` at a time, or sorted by length and cut evenly."""
         rows = list(range(len(lengths)))
         size = self.rows_per_pass or len(rows)
-        if self.rows_per_pass is None and self.length_groups > 1:
+        if self.engine == "padded" and self.rows_per_pass is None and self.length_groups > 1:
             rows.sort(key=lengths.__getitem__)
             size = -(-len(rows) // self.length_groups)
         return [rows[start : start + size] for start in range(0, len(rows), size)]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from gmr.core.nouns import Document, Query
 from gmr.core.tasks import RerankTask
 from gmr.evaluation import TaskResult, evaluate_run, rerank_run
-from gmr.inference.padded import score_pairs
+from gmr.inference.scoring import score_pairs
 from gmr.modeling.model import RerankModel
 
 

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 
 NAMING = PretrainConfig()
 # The second stage starts from the first: half of its examples stand in the layout of ranking.
-LAYOUT = PretrainConfig(num_steps=1000, learning_rate=1e-3, warmup_steps=30, seed=1)
+LAYOUT = PretrainConfig(num_steps=4000, learning_rate=1.5e-3, warmup_steps=50, seed=1)
 
 
 def make_base(folder: Path, nano: NanoConfig) -> Path:

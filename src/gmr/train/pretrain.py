@@ -25,6 +25,7 @@ from gmr.modeling.model import RerankModel
 from gmr.modeling.processor import Prompt, PromptProcessor
 from gmr.modeling.templates import Control, Slot, Template
 from gmr.suites.glyphs.naming import NamingExample
+from gmr.train.optimizers import MuonAdamW, muon_groups
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ NAMING_TEMPLATE = Template(
     ),
     max_tokens=512,
 )
-BATCHES_PER_WINDOW = 8
+BATCHES_PER_WINDOW = 16
 
 
 # Number of the example -> example
@@ -55,23 +56,23 @@ class PretrainConfig:
     Attributes:
         num_steps: optimiser steps.
         batch_size: examples per step.
-        learning_rate: highest rate of AdamW, after ``warmup_steps``; then it falls along a cosine to 2 %.
+        learning_rate: highest rate, after ``warmup_steps``; then it falls along a cosine to 2 %.
         warmup_steps: steps of linear increase.
-        weight_decay: of AdamW.
+        weight_decay: of matrices.
         max_grad_norm: gradients are scaled down to this norm.
         num_workers: processes that render and tokenise.
         log_every: steps between two lines of the log.
         seed: of the order of examples.
     """
 
-    num_steps: int = 2500
-    batch_size: int = 96
-    learning_rate: float = 2e-3
-    warmup_steps: int = 60
+    num_steps: int = 12000
+    batch_size: int = 48
+    learning_rate: float = 3e-3
+    warmup_steps: int = 100
     weight_decay: float = 0.02
     max_grad_norm: float = 1.0
     num_workers: int = 1
-    log_every: int = 25
+    log_every: int = 50
     seed: int = 0
 
 
@@ -159,13 +160,8 @@ def pretrain(
 ) -> None:
     """Trains the model in place and writes loss and accuracy per ``log_every`` steps as CSV."""
     device = next(model.parameters()).device
-    decayed = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
-    plain = [p for p in model.parameters() if p.requires_grad and p.ndim <= 1]
-    optimiser = torch.optim.AdamW(
-        [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}],
-        lr=config.learning_rate,
-        betas=(0.9, 0.98),
-    )
+    groups = muon_groups(model.named_parameters(), weight_decay=config.weight_decay)
+    optimiser = MuonAdamW(groups, lr=config.learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: learning_rate_factor(step, config))
     batches = NamingBatches(examples, model.processor, config)
     loader: DataLoader[dict[str, Tensor]] = DataLoader(

@@ -23,10 +23,12 @@ class ModelSection:
         readout: What the trained model scores with: ``yes_minus_no`` or ``yes``; None takes the base's.
         max_tokens: Longest prompt in tokens; None takes the base's.
         dtype: Of the weights that are loaded. Trainable ones are kept in float32 in any case.
+        engine: ``packed`` computes what the prompts of a batch share once and pads nothing, ``padded`` whole pairs;
+            the gradient is the same. ``auto`` is the model's own choice, ``packed`` where it can.
         rows_per_pass: Prompts that go through the model at a time; None is all of a batch. Smaller values
             need less memory and give the same gradient, at the price of a second forward pass.
-        length_groups: Parts of about equal length that a batch is cut into, to pad less; the gradient is the
-            same. With several processes, or with ``rows_per_pass``, it is 1.
+        length_groups: Parts of about equal length that a padded batch is cut into, to pad less; the gradient is
+            the same. With several processes, or with ``rows_per_pass``, it is 1.
         gradient_checkpointing: Compute activations again in the backward pass: less memory, more time.
     """
 
@@ -35,6 +37,7 @@ class ModelSection:
     readout: str | None = None
     max_tokens: int | None = None
     dtype: Literal["float32", "bfloat16"] = "float32"
+    engine: Literal["auto", "packed", "padded"] = "auto"
     rows_per_pass: int | None = None
     length_groups: int = 1
     gradient_checkpointing: bool = False
@@ -75,6 +78,20 @@ class LearningRatesSection:
 
     vision: float | None = None
     head: float | None = None
+
+
+@dataclass(frozen=True)
+class OptimizerSection:
+    """What turns gradients into steps; rate, decay and schedule stand in ``training``.
+
+    Attributes:
+        kind: ``"adamw"`` for the one that ``training.optim`` names, AdamW by default; or ``"muon"``: Muon for the
+            matrices between hidden states, AdamW for everything else.
+        momentum: Of Muon.
+    """
+
+    kind: Literal["adamw", "muon"] = "adamw"
+    momentum: float = 0.95
 
 
 @dataclass(frozen=True)
@@ -143,6 +160,7 @@ class Recipe:
     lora: LoraSection = field(default_factory=LoraSection)
     freeze: FreezeSection = field(default_factory=FreezeSection)
     learning_rates: LearningRatesSection = field(default_factory=LearningRatesSection)
+    optimizer: OptimizerSection = field(default_factory=OptimizerSection)
     data: DataSection = field(default_factory=DataSection)
     objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
     evaluation: EvaluationSection = field(default_factory=EvaluationSection)

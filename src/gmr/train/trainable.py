@@ -9,6 +9,7 @@ from torch import nn
 from gmr.core.errors import ConfigError
 from gmr.modeling.adapters import add_lora
 from gmr.modeling.model import RerankModel
+from gmr.train.optimizers import is_for_muon
 from gmr.train.recipe import Recipe
 
 PROJECTORS = ("merger", "deepstack_merger_list")
@@ -82,6 +83,7 @@ def parameter_groups(
     weight_decay: float,
     learning_rate: float,
     learning_rates: Mapping[str, float],
+    muon: bool = False,
 ) -> list[dict[str, Any]]:
     """The trained parameters as optimizer groups, one for each learning rate and weight decay in use.
 
@@ -91,12 +93,17 @@ def parameter_groups(
         weight_decay: Decay of those; the others get none.
         learning_rate: Of all parts that ``learning_rates`` does not name.
         learning_rates: By part: ``head``, ``vision``.
+        muon: Keep the matrices that Muon takes apart from the others, and say so in each group.
     """
-    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    groups: dict[tuple[float, float, bool], list[nn.Parameter]] = {}
     for name, parameter in model.named_parameters():
         if parameter.requires_grad:
             rate = learning_rates.get(part_of(model, name), learning_rate)
-            groups.setdefault((rate, weight_decay if name in decayed else 0.0), []).append(parameter)
+            key = (rate, weight_decay if name in decayed else 0.0, muon and is_for_muon(name, parameter))
+            groups.setdefault(key, []).append(parameter)
     # The rate that is logged is the first group's: let that be the recipe's main one.
     ordered = sorted(groups.items(), key=lambda group: group[0][0] != learning_rate)
-    return [{"params": params, "lr": rate, "weight_decay": decay} for (rate, decay), params in ordered]
+    return [
+        {"params": params, "lr": rate, "weight_decay": decay, **({"muon": for_muon} if muon else {})}
+        for (rate, decay, for_muon), params in ordered
+    ]

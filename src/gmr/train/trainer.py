@@ -30,6 +30,8 @@ from gmr.train.callbacks import EarlyStopping, FollowEpoch, LogBeforeSave, SkipB
 from gmr.train.checkpoints import rotate, write_manifest
 from gmr.train.collator import GroupCollator
 from gmr.train.dev import evaluate_dev
+from gmr.train.optimizers import MuonAdamW
+from gmr.train.recipe import OptimizerSection
 from gmr.train.sampling import EpochSampler, GroupDataset
 from gmr.train.trainable import parameter_groups
 
@@ -57,9 +59,11 @@ class RerankTrainer(Trainer):
         dev_tasks: Sequence[RerankTask] = (),
         measure: str = "ndcg@10",
         max_dev_queries: int = 100,
+        engine: str = "auto",
         rows_per_pass: int | None = None,
         length_groups: int = 1,
         learning_rates: Mapping[str, float] | None = None,
+        optimizer: OptimizerSection | None = None,
         identity: Mapping[str, Any] | None = None,
         callbacks: Sequence[TrainerCallback] = (),
     ) -> None:
@@ -71,6 +75,7 @@ class RerankTrainer(Trainer):
         self.measure = measure
         self.max_dev_queries = max_dev_queries
         self.learning_rates = dict(learning_rates or {})
+        self.optimizer_section = optimizer or OptimizerSection()
         self.identity = dict(identity or {})
         self.last_dev: list[TaskResult] = []
         self.last_dev_step = -1
@@ -89,7 +94,10 @@ class RerankTrainer(Trainer):
             model=model,
             args=args,
             data_collator=GroupCollator(
-                model.processor, rows_per_pass=rows_per_pass, length_groups=length_groups
+                model.processor,
+                engine=model.engine if engine == "auto" else engine,
+                rows_per_pass=rows_per_pass,
+                length_groups=length_groups,
             ),
             train_dataset=train_dataset,
             eval_dataset=self.dev_tasks or None,
@@ -268,17 +276,27 @@ class RerankTrainer(Trainer):
         return True
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """The optimizer that ``args`` names, with groups for the parts with a learning rate of their own."""
+        """Muon with AdamW, or what ``args`` names; with groups for the parts with a learning rate of their own."""
         if self.optimizer is None:
-            kind, options = self.get_optimizer_cls_and_kwargs(self.args)
+            muon = self.optimizer_section.kind == "muon"
             groups = parameter_groups(
                 self.reranker,
                 decayed=self.get_decay_parameter_names(self.reranker),
                 weight_decay=self.args.weight_decay,
                 learning_rate=self.args.learning_rate,
                 learning_rates=self.learning_rates,
+                muon=muon,
             )
-            self.optimizer = kind(groups, **options)
+            if muon:
+                self.optimizer = MuonAdamW(
+                    groups,
+                    lr=self.args.learning_rate,
+                    betas=(self.args.adam_beta1, self.args.adam_beta2),
+                    momentum=self.optimizer_section.momentum,
+                )
+            else:
+                kind, options = self.get_optimizer_cls_and_kwargs(self.args)
+                self.optimizer = kind(groups, **options)
         return self.optimizer
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:

@@ -8,7 +8,7 @@ from gmr.core.items import Item, Text, modality, text_of
 from gmr.core.tasks import TrainingSet
 from gmr.suites.glyphs.characters import Character, characters
 from gmr.suites.glyphs.faces import NUM_VARIANTS, TRAIN_FACES
-from gmr.suites.glyphs.items import item_of
+from gmr.suites.glyphs.items import item_of, name_id
 from gmr.suites.glyphs.operations import Operation, operations
 from gmr.suites.glyphs.plans import query_item
 from gmr.suites.glyphs.queries import chance
@@ -17,15 +17,17 @@ from gmr.suites.glyphs.wording import ENTITIES, INSTRUCTIONS, SCRIPTS, caption, 
 
 # Kinds and how often each is drawn, in parts of 100.
 KINDS: dict[str, int] = {
-    "picture": 50,
-    "change": 24,
-    "page": 6,
+    "picture": 44,
+    "change": 20,
+    "page": 8,
+    "place": 8,
     "words": 10,
     "entry": 4,
     "face": 3,
     "describe": 3,
 }
 PLACES = ("top left", "top right", "bottom left", "bottom right")
+PAGE_QUESTION = "find where the page shows it"
 FACE_WORDS: dict[str, str] = {"bold": "bold", "italic": "italics"}
 
 
@@ -64,8 +66,8 @@ class NamingExamples:
     def _face(self, number: int, rows: Sequence[Character]) -> str:
         faces = [face for face in TRAIN_FACES if all(face in row.faces for row in rows)]
         face = faces[self._draw(number, "face", len(faces))]
-        # One in four pictures is moved and scaled; were it more, so small a tower would learn much slower.
-        variant = self._draw(number, "variant", 4 * NUM_VARIANTS)
+        # Two in five pictures are moved, scaled or reshaped.
+        variant = self._draw(number, "variant", NUM_VARIANTS * 5 // 2)
         return face if variant >= NUM_VARIANTS else f"{face}~{variant}"
 
     def example(self, number: int) -> NamingExample:  # noqa: PLR0911  (one return per kind)
@@ -78,12 +80,15 @@ class NamingExamples:
             return NamingExample(INSTRUCTIONS["i2t"], item_of(f"g-{point:04x}-{face}"), row.name)
         if kind == "change":
             return self._change(number, self.changes[self._draw(number, "change", len(self.changes))])
-        if kind == "page":
+        if kind in ("page", "place"):
             others = [self.rows[self._draw(number, f"page {place}", len(self.rows))] for place in range(3)]
             shown = [row, *others]
             face = self._face(number, shown)
             doc_id = f"p-{'.'.join(f'{other.code_point:04x}' for other in shown)}-{face}"
             place = self._draw(number, "place", len(PLACES))
+            if kind == "place":
+                query = item_of(name_id(shown[place].code_point))
+                return NamingExample(PAGE_QUESTION, query, PLACES[place], document=item_of(doc_id))
             return NamingExample(f"find the name at the {PLACES[place]}", item_of(doc_id), shown[place].name)
         if kind == "words":
             texts = [
@@ -99,7 +104,8 @@ class NamingExamples:
             return NamingExample(INSTRUCTIONS["i2t"], item_of(f"e-{point:04x}-{face}"), row.name)
         if kind == "face":
             face = self._face(number, [row])
-            style = face.partition("~")[0].partition("-")[2]
+            face = face.partition("~")[0]  # reshaped, a regular face may look bold or italic
+            style = face.partition("-")[2]
             answer = f"in {FACE_WORDS[style]}" if style else "in regular"
             return NamingExample("say how it is drawn", item_of(f"g-{point:04x}-{face}"), answer)
         face = self._face(number, [row])
@@ -109,7 +115,8 @@ class NamingExamples:
         """The example of that number, every other one laid out as for ranking: query, then document.
 
         Where documents are texts, the document is to be said from the query. Where they are pictures, the model says
-        what the document shows, whether it answers the query or not. No example says which document is relevant.
+        what the document shows, whether it answers the query or not; where they are pages, the place on the page
+        that answers it. No example says which document is relevant.
         """
         if self._draw(number, "layout", 2):
             return self.example(number)
@@ -120,9 +127,14 @@ class NamingExamples:
         instruction = example.query.instruction or ""
         if modality(positive.item) == "t":
             return NamingExample(instruction, example.query.item, text_of(positive.item), is_document=True)
+        if positive.doc_id.startswith("p-"):
+            asked = text_of(example.query.item)
+            shows = [self.by_point[point].name for point in _points(positive.doc_id)]
+            place = PLACES[shows.index(asked)]
+            return NamingExample(instruction, example.query.item, place, document=positive.item)
         half = self._draw(number, "which", 2) * self._draw(number, "document", len(documents))
         document = documents[half]
-        shown = self.by_point[int(document.doc_id.split("-")[1].split(".")[0], 16)]
+        shown = self.by_point[_points(document.doc_id)[0]]
         return NamingExample(instruction, example.query.item, shown.name, document=document.item)
 
     @cached_property
@@ -148,3 +160,8 @@ class NamingExamples:
         texts += [f"&{ENTITIES[row.code_point]};" for row in self.rows if row.code_point in ENTITIES]
         texts += [change.words for change in self.changes] + [caption(row.code_point) for row in self.rows]
         return texts + [*INSTRUCTIONS.values(), *SCRIPTS] * 50
+
+
+def _points(doc_id: str) -> list[int]:
+    """Code points of the characters that a document shows, in the order of its id."""
+    return [int(point, 16) for point in doc_id.split("-")[1].split(".")]

@@ -12,7 +12,7 @@ from gmr.core.nouns import TASK_TYPES, Document, Query
 from gmr.core.tasks import TrainingExample, TrainingSet
 from gmr.suites.glyphs.candidates import is_candidate
 from gmr.suites.glyphs.characters import Character, characters
-from gmr.suites.glyphs.faces import DESIGNS, NUM_VARIANTS
+from gmr.suites.glyphs.faces import DESIGNS, NUM_PLACES, NUM_VARIANTS
 from gmr.suites.glyphs.items import document, has_picture
 from gmr.suites.glyphs.neighbours import Neighbours
 from gmr.suites.glyphs.operations import operations
@@ -23,14 +23,16 @@ TRAIN_DESIGNS = ("sans", "mono")
 NUM_HARD_PER_KIND = 3
 QUERIES_PER_TASK_AND_ROUND = 800
 POOL_SIZE = 1500
+FACE_KINDS = ("style", "restyle")
+"""Kinds of queries whose answer depends on the face."""
 
 
-def varied(doc_id: str, *key: object) -> str:
-    """The id of a picture moved and scaled a little (three in four stay plain); ids of texts are unchanged."""
+def varied(doc_id: str, *key: object, num_variants: int = NUM_VARIANTS) -> str:
+    """The id of a picture moved, scaled or reshaped (three in five stay plain); ids of texts are unchanged."""
     if not has_picture(doc_id):
         return doc_id
-    variant = chance("variant", doc_id, *key, out_of=4 * NUM_VARIANTS)
-    return doc_id if variant >= NUM_VARIANTS else f"{doc_id}~{variant}"
+    variant = chance("variant", doc_id, *key, out_of=num_variants * 5 // 2)
+    return doc_id if variant >= num_variants else f"{doc_id}~{variant}"
 
 
 @dataclass(frozen=True)
@@ -62,13 +64,19 @@ class GlyphExamples(Sequence[TrainingExample]):
             return GlyphExamples(self._sources[index], self._neighbours)
         source = self._sources[index]
         plan, key = source.plan, source.example_id
-        spec = tuple((kind, varied(value, key) if kind == "image" else value) for kind, value in plan.spec)
+        # Where the face is asked for, a reshaped picture would be a wrong example: bold strokes are heavy ones.
+        num_variants = NUM_PLACES if plan.kind in FACE_KINDS else NUM_VARIANTS
+
+        def vary(doc_id: str) -> str:
+            return varied(doc_id, key, num_variants=num_variants)
+
+        spec = tuple((kind, vary(value) if kind == "image" else value) for kind, value in plan.spec)
         query = Query(key, query_item(spec), instruction_of(source.task_type, plan.kind))
-        negatives = dict.fromkeys(varied(doc_id, key) for doc_id in self._hard_ids(plan))
+        negatives = dict.fromkeys(map(vary, self._hard_ids(plan)))
         return TrainingExample(
             key,
             query,
-            (document(varied(plan.answer, key)),),
+            (document(vary(plan.answer)),),
             tuple(document(doc_id) for doc_id in negatives),
             source.pool,
         )
@@ -90,10 +98,14 @@ class GlyphExamples(Sequence[TrainingExample]):
 
 
 class GlyphPool(Sequence[Document]):
-    """Documents by id, built when they are indexed."""
+    """Documents by id, built when they are indexed.
 
-    def __init__(self, doc_ids: Sequence[str]) -> None:
+    As many of them are varied as of an example's own: else a varied picture would hardly ever be a wrong one.
+    """
+
+    def __init__(self, doc_ids: Sequence[str], *, num_variants: int) -> None:
         self._doc_ids = doc_ids
+        self._num_variants = num_variants
 
     def __len__(self) -> int:
         return len(self._doc_ids)
@@ -103,7 +115,9 @@ class GlyphPool(Sequence[Document]):
     @overload
     def __getitem__(self, index: slice) -> "GlyphPool": ...
     def __getitem__(self, index: int | slice) -> "Document | GlyphPool":
-        return GlyphPool(self._doc_ids[index]) if isinstance(index, slice) else document(self._doc_ids[index])
+        if isinstance(index, slice):
+            return GlyphPool(self._doc_ids[index], num_variants=self._num_variants)
+        return document(varied(self._doc_ids[index], "pool", num_variants=self._num_variants))
 
 
 @dataclass(frozen=True)
@@ -163,8 +177,12 @@ def training_set(
     ]
     return GlyphTrainingSet(
         GlyphExamples(sources, Neighbours(rows)),
-        {name: GlyphPool(list(ids)) for name, ids in pools.items()},
-        f"rounds={rounds} task_types={','.join(task_types)} limit={limit}",
+        {
+            # A pool that is not named after a task type holds what is not drawn in some face.
+            name: GlyphPool(list(ids), num_variants=NUM_VARIANTS if name in TASK_TYPES else NUM_PLACES)
+            for name, ids in pools.items()
+        },
+        f"rounds={rounds} task_types={','.join(task_types)} limit={limit} variants={NUM_VARIANTS}",
     )
 
 

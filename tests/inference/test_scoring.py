@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from gmr.core.errors import DataError, ModelError
 from gmr.core.items import Image, Text
 from gmr.core.nouns import Document, Query
-from gmr.inference.padded import score_pairs
+from gmr.inference.engines import ENGINES
 from gmr.inference.pictures import PictureCache
+from gmr.inference.scoring import score_pairs
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
 from gmr.modeling.vision_features import PictureFeatures
@@ -47,32 +48,35 @@ def distinct_patches(model: RerankModel, pairs: list[tuple[Query, Document]]) ->
     return int(model.processor.preprocess(list(images.values()))[1].prod(-1).sum())
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_batched_is_single(architecture: str) -> None:
+def test_batched_is_single(architecture: str, engine: str) -> None:
     model = load_model(tiny_checkpoint(architecture), device="cpu", self_check=False)
     pairs = pairs_for(architecture)
-    single = np.concatenate([score_pairs(model, [pair]) for pair in pairs])
-    batched = score_pairs(model, pairs, batch_tokens=1000)
+    single = np.concatenate([score_pairs(model, [pair], engine="padded") for pair in pairs])
+    batched = score_pairs(model, pairs, batch_tokens=1000, engine=engine)
     assert batched.dtype == np.float32
     assert batched.shape == (len(pairs),)
     np.testing.assert_allclose(batched, single, atol=1e-5)
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(
     order=st.permutations(range(16)),
     batch_tokens=st.integers(1, 2000),
     max_rows=st.integers(1, 20),
     picture_bytes=st.sampled_from([0, 2000, 2**30]),
+    engine=st.sampled_from(sorted(ENGINES)),
 )
 def test_order_batch_size_and_cache_size_change_nothing(
-    model: RerankModel, order: list[int], batch_tokens: int, max_rows: int, picture_bytes: int
+    model: RerankModel, order: list[int], batch_tokens: int, max_rows: int, picture_bytes: int, engine: str
 ) -> None:
     pairs = pairs_for("qwen2_5_vl")
-    expected = score_pairs(model, pairs)
+    expected = score_pairs(model, pairs, engine="padded")
     actual = score_pairs(
         model,
         [pairs[index] for index in order],
+        engine=engine,
         batch_tokens=batch_tokens,
         max_rows=max_rows,
         picture_bytes=picture_bytes,
@@ -183,7 +187,7 @@ def test_a_score_that_is_not_finite_names_query_and_document(
     monkeypatch.setattr(model, "score_logits", broken)
     pairs = [(Query("q7", (Text("a"),)), Document(f"d{i}", (Text("b " * (9 - i)),))) for i in range(3)]
     with pytest.raises(ModelError, match=r"query 'q7' with document 'd2': the score is nan \(1 of 3"):
-        score_pairs(model, pairs)
+        score_pairs(model, pairs, engine="padded")  # the longest first: the last row is the shortest
 
 
 class _Small:
@@ -193,20 +197,22 @@ class _Small:
         self.original, self.max_rows, self.rows = model.forward, max_rows, []
 
     def __call__(self, input_ids: torch.Tensor, *args: torch.Tensor, **kwargs: torch.Tensor) -> torch.Tensor:
-        if len(input_ids) > self.max_rows:
+        rows = len(kwargs["last"]) if "last" in kwargs else len(input_ids)
+        if rows > self.max_rows:
             raise torch.OutOfMemoryError("out of memory")
-        self.rows.append(len(input_ids))
+        self.rows.append(rows)
         return self.original(input_ids, *args, **kwargs)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_a_batch_out_of_memory_is_halved_and_nothing_is_lost_or_scored_twice(
-    model: RerankModel, monkeypatch: pytest.MonkeyPatch
+    model: RerankModel, monkeypatch: pytest.MonkeyPatch, engine: str
 ) -> None:
     pairs = pairs_for("qwen2_5_vl")
     expected = score_pairs(model, pairs)
     small = _Small(model, max_rows=3)
     monkeypatch.setattr(model, "forward", small)
-    np.testing.assert_allclose(score_pairs(model, pairs), expected, atol=1e-5)
+    np.testing.assert_allclose(score_pairs(model, pairs, engine=engine), expected, atol=1e-5)
     assert sum(small.rows) == len(pairs)
     assert max(small.rows) <= 3
 

@@ -1,6 +1,5 @@
-"""Scores of pairs, prompts padded to the longest of their batch: the reference for faster engines."""
+"""Scores of pairs, by whichever engine: each distinct prompt once, each distinct picture once."""
 
-import dataclasses
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +12,7 @@ from tqdm import tqdm
 
 from gmr.core.errors import DataError, ModelError
 from gmr.core.nouns import Document, Query, check_pictures
-from gmr.inference.batching import token_budget_batches
+from gmr.inference.engines import ENGINES
 from gmr.inference.pictures import PictureCache
 from gmr.modeling.model import RerankModel
 from gmr.modeling.processor import Prompt
@@ -27,6 +26,7 @@ def score_pairs(
     model: RerankModel,
     pairs: Sequence[Pair],
     *,
+    engine: str = "auto",
     batch_tokens: int = 16_384,
     max_rows: int = 512,
     picture_bytes: int = 4 * 2**30,
@@ -37,50 +37,51 @@ def score_pairs(
     Args:
         model: the reranker; scored in evaluation mode, whatever mode it is in.
         pairs: queries and documents.
-        batch_tokens: most tokens of a batch, padding included.
-        max_rows: most pairs of a batch.
-        picture_bytes: most memory for features of pictures that later batches need again. Up to it every
+        engine: ``packed``, ``padded``, or ``auto`` for the model's own choice.
+        batch_tokens: most tokens of a forward pass, padding included.
+        max_rows: most pairs of a pass.
+        picture_bytes: most memory for features of pictures that later passes need again. Up to it every
             distinct picture is opened and encoded once.
         progress: whether to show a progress bar on stderr.
 
     Returns:
-        ``(pairs,)`` float32, higher is better, unbounded.
+        ``(pairs,)`` float32, higher is better, unbounded. Engines differ by rounding alone.
 
     Raises:
         DataError: a pair that cannot be rendered, or a picture that cannot be opened; by id.
         ModelError: a score that is not finite, or a single pair that does not fit into memory; both by id.
     """
     rows = _distinct_rows(model, pairs)
-    batches = token_budget_batches(
-        [len(row.prompt.input_ids) for row in rows], max_tokens_per_batch=batch_tokens, max_rows=max_rows
-    )
+    prompts = [row.prompt for row in rows]
     # Four patches make one token in all families: a pass through the tower is about as large as a batch.
-    cache = PictureCache(
-        model, [row.prompt for row in rows], max_patches=4 * batch_tokens, max_bytes=picture_bytes
-    )
+    cache = PictureCache(model, prompts, max_patches=4 * batch_tokens, max_bytes=picture_bytes)
+    scorer = ENGINES[model.engine if engine == "auto" else engine](model, prompts, cache)
     scores = np.empty(len(pairs), dtype=np.float32)
     bar = tqdm(total=len(pairs), desc="scoring", unit="pair", disable=not progress)
     with bar, _evaluation_mode(model), torch.inference_mode():
-        pending = [[rows[index] for index in batch] for batch in reversed(batches)]
-        while pending:
-            batch = pending.pop()
+        passes = scorer.plan(range(len(rows)), max_tokens=batch_tokens, max_rows=max_rows)[::-1]
+        while passes:
+            work = passes[-1]
             try:
-                batch_scores = _score_batch(model, [row.prompt for row in batch], cache)
+                found = model.score_logits(scorer.logits(work)).float().cpu().numpy()
             except DataError:  # pictures are shared between pairs, and only the pairs have ids
-                check_pictures(*(owner for row in batch for owner in pairs[row.places[0]]))
+                check_pictures(*(owner for row in work.rows for owner in pairs[rows[row].places[0]]))
                 raise
             except torch.OutOfMemoryError:
-                if len(batch) == 1:
-                    raise _out_of_memory(batch[0], pairs) from None
-                half = len(batch) // 2
-                logger.warning("out of memory at %d pairs; halving the batch", len(batch))
-                pending += [batch[half:], batch[:half]]
+                if len(work.rows) == 1:
+                    raise _out_of_memory(rows[work.rows[0]], pairs) from None
+                half = len(work.rows) // 2
+                logger.warning("out of memory at %d pairs; going on with %d at a time", len(work.rows), half)
+                left = sorted(row for each in passes for row in each.rows)
+                batch_tokens, max_rows = max(1, work.num_tokens // 2), half
+                passes = scorer.plan(left, max_tokens=batch_tokens, max_rows=max_rows)[::-1]
                 torch.cuda.empty_cache()
                 continue
-            for row, score in zip(batch, batch_scores, strict=True):
-                scores[row.places] = score
-            cache.release([row.prompt for row in batch])
-            bar.update(sum(len(row.places) for row in batch))
+            passes.pop()
+            for row, score in zip(work.rows, found, strict=True):
+                scores[rows[row].places] = score
+            cache.release([prompts[row] for row in work.rows])
+            bar.update(sum(len(rows[row].places) for row in work.rows))
     _check_finite(scores, pairs)
     return scores
 
@@ -104,20 +105,6 @@ def _distinct_rows(model: RerankModel, pairs: Sequence[Pair]) -> list[_Row]:
         key = (tuple(prompt.input_ids), tuple(image.key for image in prompt.images))
         rows.setdefault(key, _Row(prompt, [])).places.append(place)
     return [rows[key] for key in sorted(rows)]
-
-
-def _score_batch(
-    model: RerankModel, prompts: Sequence[Prompt], cache: PictureCache
-) -> npt.NDArray[np.float32]:
-    """Scores of one batch of ``prompts``."""
-    # Pictures come from the cache; collating the prompts with them would preprocess them again.
-    texts = [
-        dataclasses.replace(prompt, images=(), grids=()) if prompt.images else prompt for prompt in prompts
-    ]
-    inputs = {name: tensor.to(model.device) for name, tensor in model.processor.collate(texts).items()}
-    logits = model(**inputs, **cache.batch_inputs(prompts))
-    scores: npt.NDArray[np.float32] = model.score_logits(logits).float().cpu().numpy()
-    return scores
 
 
 def _out_of_memory(row: _Row, pairs: Sequence[Pair]) -> ModelError:

@@ -1,0 +1,285 @@
+"""Many prompts as one sequence without padding, in which a prefix that prompts share stands once.
+
+    [ prefix A | rest A1 | rest A2 | prefix B | rest B1 | ... ]
+
+This file says who stands where and who attends to whom; ``packed_attention`` does the attending. Nothing here knows a
+template: prompts share what their token ids and pictures have in common from the left.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gmr.modeling.processor import Prompt
+
+Indices = npt.NDArray[np.int64]
+
+# One call more costs about as much as attention over this many padded (query, key) pairs, forward and backward,
+# measured on a small model on a CPU; for large models the difference drowns.
+CALL_COST = 16_384
+# Most entries of a mask that differs from row to row, and most keys that are gathered for one call.
+MAX_MASK = 4_194_304
+MAX_KEYS = 131_072
+
+
+@dataclass(frozen=True)
+class Part:
+    """Prompts that share their first tokens, as far as one packed sequence holds them.
+
+    Attributes:
+        prompts: whole prompts.
+        num_shared: tokens that all of them begin with; at least one token of each prompt comes after them.
+        is_kept: the shared tokens were in an earlier sequence, and their keys and values are kept.
+    """
+
+    prompts: Sequence[Prompt]
+    num_shared: int
+    is_kept: bool = False
+
+
+@dataclass(frozen=True)
+class Span:
+    """Neighbouring tokens that attend to themselves, causally, and to all tokens of one prefix.
+
+    Attributes:
+        start: place of the first token in the sequence.
+        length: number of tokens.
+        prefix_start: place of the prefix among the keys: kept tokens first, then the sequence.
+        prefix_length: tokens of the prefix; 0 for none.
+    """
+
+    start: int
+    length: int
+    prefix_start: int = 0
+    prefix_length: int = 0
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """Spans of similar length: the rows of one attention call.
+
+    Attributes:
+        queries: ``(rows, length)`` places in the sequence; a short row repeats its last token.
+        keys: ``(rows, keys)`` places among kept tokens and sequence, prefix first.
+        mask: ``(rows or 1, 1, length, keys)`` bool, True where a query sees a key; None: causal, no prefix.
+        real: ``(real,)`` places in the flattened ``queries`` that are no repetition; None: all are.
+    """
+
+    queries: Indices
+    keys: Indices
+    mask: npt.NDArray[np.bool_] | None
+    real: Indices | None
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Who attends to whom in a packed sequence.
+
+    Attributes:
+        buckets: attention calls; together their real queries are every token once.
+        order: ``(tokens,)`` for each token of the sequence its place among the buckets' real queries, in order.
+        num_tokens: length of the sequence.
+        num_kept: kept tokens in front of the sequence's own keys.
+    """
+
+    buckets: tuple[Bucket, ...]
+    order: Indices
+    num_tokens: int
+    num_kept: int
+
+
+@dataclass(frozen=True)
+class PackedSequence:
+    """One packed sequence.
+
+    Attributes:
+        segments: its stretches of tokens with their pictures, in order, as prompts.
+        sources: for each segment the prompt it is cut from and the place of its first token there.
+        last: for each prompt, in the order of the parts, the place of its last token.
+        prefixes: for each part the place and length of its shared tokens among the keys.
+        spans: who attends to whom.
+        num_kept: kept tokens before the sequence.
+    """
+
+    segments: tuple[Prompt, ...]
+    sources: tuple[tuple[Prompt, int], ...]
+    last: tuple[int, ...]
+    prefixes: tuple[tuple[int, int], ...]
+    spans: tuple[Span, ...]
+    num_kept: int
+
+    @property
+    def num_tokens(self) -> int:
+        """Length of the sequence."""
+        return sum(span.length for span in self.spans)
+
+    def layout(self) -> Layout:
+        """The attention calls."""
+        return lay_out(self.spans, num_tokens=self.num_tokens, num_kept=self.num_kept)
+
+
+def keyed_ids(prompt: Prompt, placeholder: int | None, numbers: Mapping[str, int]) -> list[int]:
+    """Token ids in which each picture's placeholders are the picture's own number: equal ids, equal input.
+
+    Args:
+        prompt: one prompt.
+        placeholder: id of a picture's placeholder; None for a model that reads text only.
+        numbers: a negative number for each picture's key.
+    """
+    if not prompt.images:
+        return prompt.input_ids
+    ids = list(prompt.input_ids)
+    place = 0
+    for start, length, number in zip(
+        *_runs(ids, placeholder), [numbers[image.key] for image in prompt.images], strict=True
+    ):
+        place = start + length
+        ids[start:place] = [number] * length
+    return ids
+
+
+def _runs(ids: Sequence[int], placeholder: int | None) -> tuple[list[int], list[int]]:
+    """Start and length of each run of placeholders; a vision-end token always parts two pictures."""
+    is_picture = np.asarray(ids) == placeholder
+    edges = np.flatnonzero(np.diff(np.concatenate(([False], is_picture, [False]))))
+    starts, ends = edges[::2], edges[1::2]
+    return starts.tolist(), (ends - starts).tolist()
+
+
+def common_length(first: Sequence[int], second: Sequence[int]) -> int:
+    """Number of ids that two prompts have in common from the left."""
+    longest = min(len(first), len(second))
+    if first[:longest] == second[:longest]:
+        return longest
+    low, high = 0, longest  # halves are compared in C: much faster than id by id
+    while high - low > 1:
+        middle = (low + high) // 2
+        if first[low:middle] == second[low:middle]:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def pack(parts: Sequence[Part], *, placeholder: int | None) -> PackedSequence:
+    """The parts one after the other.
+
+    Args:
+        parts: at least one, each with at least one prompt.
+        placeholder: id of a picture's placeholder; None for a model that reads text only.
+    """
+    segments: list[Prompt] = []
+    sources: list[tuple[Prompt, int]] = []
+    spans: list[Span] = []
+    prefixes: list[tuple[int, int]] = []
+    last: list[int] = []
+    num_kept = sum(part.num_shared for part in parts if part.is_kept)
+    kept = place = 0
+
+    def add(prompt: Prompt, start: int, end: int, prefix: tuple[int, int]) -> None:
+        nonlocal place
+        segments.append(_cut(prompt, start, end, placeholder))
+        sources.append((prompt, start))
+        spans.append(Span(place, end - start, *prefix))
+        place += end - start
+
+    for part in parts:
+        shared = part.num_shared
+        if part.is_kept:
+            prefix = (kept, shared)
+            kept += shared
+        else:
+            prefix = (num_kept + place, shared)
+            if shared:
+                add(part.prompts[0], 0, shared, (0, 0))
+        prefixes.append(prefix)
+        for prompt in part.prompts:
+            add(prompt, shared, len(prompt.input_ids), prefix if shared else (0, 0))
+            last.append(place - 1)
+    return PackedSequence(
+        tuple(segments), tuple(sources), tuple(last), tuple(prefixes), tuple(spans), num_kept
+    )
+
+
+def _cut(prompt: Prompt, start: int, end: int, placeholder: int | None) -> Prompt:
+    """Tokens ``start`` to ``end`` of a prompt with the pictures that stand there."""
+    if not prompt.images:
+        return Prompt(prompt.input_ids[start:end])
+    starts, _ = _runs(prompt.input_ids, placeholder)
+    first, stop = (int(np.searchsorted(starts, place)) for place in (start, end))
+    return Prompt(prompt.input_ids[start:end], prompt.images[first:stop], prompt.grids[first:stop])
+
+
+def lay_out(spans: Sequence[Span], *, num_tokens: int, num_kept: int = 0) -> Layout:
+    """Attention calls for the spans: few, with little padding, the same for the same spans."""
+    buckets = [_bucket([spans[index] for index in row], num_kept) for row in _similar(spans)]
+    flat = np.concatenate(
+        [
+            bucket.queries.reshape(-1) if bucket.real is None else bucket.queries.reshape(-1)[bucket.real]
+            for bucket in buckets
+        ]
+    )
+    if len(flat) != num_tokens:
+        raise ValueError(f"spans of {len(flat)} tokens do not fill a sequence of {num_tokens}")
+    order = np.empty(num_tokens, dtype=np.int64)
+    order[flat] = np.arange(num_tokens)
+    return Layout(tuple(buckets), order, num_tokens, num_kept)
+
+
+def _similar(spans: Sequence[Span]) -> list[list[int]]:
+    """Spans by bucket: sorted by length, a new bucket where padding would cost more than another call."""
+    order = sorted(
+        range(len(spans)),
+        key=lambda index: (bool(spans[index].prefix_length), spans[index].length, spans[index].prefix_length),
+    )
+    buckets: list[list[int]] = []
+    waste = area = shortest = longest = 0
+    for index in order:
+        span = spans[index]
+        own = span.length * (span.prefix_length + span.length)
+        if buckets and bool(spans[buckets[-1][0]].prefix_length) == bool(span.prefix_length):
+            rows = len(buckets[-1]) + 1
+            low, high = min(shortest, span.prefix_length), max(longest, span.prefix_length)
+            keys = high + span.length
+            padded = rows * span.length * keys
+            fits = rows * keys <= MAX_KEYS and (low == high or padded <= MAX_MASK)
+            if fits and padded - area - own - waste <= CALL_COST:
+                buckets[-1].append(index)
+                area, shortest, longest = area + own, low, high
+                waste = padded - area
+                continue
+        buckets.append([index])
+        waste, area, shortest, longest = 0, own, span.prefix_length, span.prefix_length
+    return buckets
+
+
+def _bucket(spans: Sequence[Span], num_kept: int) -> Bucket:
+    starts = np.array([[span.start] for span in spans])
+    lengths = np.array([[span.length] for span in spans])
+    prefix_starts = np.array([[span.prefix_start] for span in spans])
+    prefix_lengths = np.array([[span.prefix_length] for span in spans])
+    length, prefix_length = int(lengths.max()), int(prefix_lengths.max())
+    steps = np.arange(length)
+    queries = starts + np.minimum(steps, lengths - 1)
+    real = None if lengths.min() == length else np.flatnonzero((steps < lengths).reshape(-1))
+    keys = queries + num_kept
+    mask = None
+    if prefix_length:
+        before = np.arange(prefix_length)
+        keys = np.concatenate([prefix_starts + np.minimum(before, prefix_lengths - 1), keys], axis=1)
+        # Padding at the end of a row needs no mask: only padding comes after it.
+        causal = np.tri(length, dtype=bool)[None]
+        is_prefix = before[None, None] < prefix_lengths[..., None]
+        if prefix_lengths.min() == prefix_length:
+            is_prefix = is_prefix[:1]
+        rows = len(is_prefix)
+        mask = np.concatenate(
+            [
+                np.broadcast_to(is_prefix, (rows, length, prefix_length)),
+                np.broadcast_to(causal, (rows, length, length)),
+            ],
+            axis=2,
+        )[:, None]
+    return Bucket(queries, keys, mask, real)
