@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from transformers import PreTrainedModel
 
-from gmr.modeling import vision_attention
+from gmr.modeling import attention, vision_attention
 from gmr.modeling.vision_attention import WINDOWED_ATTENTION, use_windowed_attention, windowed_attention
 from tests.helpers.tiny_checkpoints import MERGE, PATCH, VISION_ARCHITECTURES, tiny_backbone
 
@@ -28,7 +28,10 @@ def tower_outputs(backbone: PreTrainedModel, grids: torch.Tensor) -> list[torch.
 
 
 @pytest.mark.parametrize("architecture", VISION_ARCHITECTURES)
-def test_the_tower_returns_the_bits_of_the_loop_over_pictures(architecture: str) -> None:
+def test_the_tower_returns_the_bits_of_the_loop_over_pictures(
+    architecture: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "MAX_WRITTEN_OUT", 0)  # the loop's kernel
     backbone = tiny_backbone(architecture)
     looped = tower_outputs(backbone, GRIDS)
     use_windowed_attention(backbone)
@@ -39,19 +42,28 @@ def test_the_tower_returns_the_bits_of_the_loop_over_pictures(architecture: str)
 
 
 @pytest.mark.parametrize("architecture", VISION_ARCHITECTURES)
+def test_attention_written_out_differs_from_the_loop_by_rounding(architecture: str) -> None:
+    backbone = tiny_backbone(architecture)
+    looped = tower_outputs(backbone, GRIDS)
+    use_windowed_attention(backbone)
+    for expected, actual in zip(looped, tower_outputs(backbone, GRIDS), strict=True):
+        torch.testing.assert_close(expected, actual, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", VISION_ARCHITECTURES)
 def test_equal_pictures_take_one_attention_call_per_layer(
     architecture: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     backbone = tiny_backbone(architecture)
     use_windowed_attention(backbone)
     calls = []
-    original = vision_attention.scaled_dot_product_attention
+    original = vision_attention.attend
 
     def counted(*args: torch.Tensor, **kwargs: float) -> torch.Tensor:
         calls.append(args[0].shape[0])
         return original(*args, **kwargs)
 
-    monkeypatch.setattr(vision_attention, "scaled_dot_product_attention", counted)
+    monkeypatch.setattr(vision_attention, "attend", counted)
     tower_outputs(backbone, torch.tensor([[1, 4, 4]] * 12))
     assert calls == [12] * backbone.config.vision_config.depth
 

@@ -2,8 +2,9 @@
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import overload
 
 from gmr.core.errors import DataError
 from gmr.core.files import digest
@@ -77,6 +78,46 @@ class RerankTask:
         ]
 
 
+class LazyDocuments(Sequence[Document]):
+    """Documents that are made when they are asked for, and forgotten then.
+
+    Args:
+        doc_ids: their ids, in order.
+        make: the document of an id.
+    """
+
+    def __init__(self, doc_ids: Iterable[str], make: Callable[[str], Document]) -> None:
+        self.doc_ids = tuple(doc_ids)
+        self._make = make
+
+    def __len__(self) -> int:
+        return len(self.doc_ids)
+
+    @overload
+    def __getitem__(self, index: int) -> Document: ...
+    @overload
+    def __getitem__(self, index: slice) -> "LazyDocuments": ...
+    def __getitem__(self, index: int | slice) -> "Document | LazyDocuments":
+        if isinstance(index, slice):
+            return LazyDocuments(self.doc_ids[index], self._make)
+        return self._make(self.doc_ids[index])
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, LazyDocuments):
+            return NotImplemented
+        return self.doc_ids == other.doc_ids and self._make == other._make
+
+    def __hash__(self) -> int:
+        return hash(self.doc_ids)
+
+
+def ids_of(documents: Sequence[Document]) -> tuple[str, ...]:
+    """Ids of documents; lazy ones are not made for it."""
+    if isinstance(documents, LazyDocuments):
+        return documents.doc_ids
+    return tuple(document.doc_id for document in documents)
+
+
 @dataclass(frozen=True)
 class TrainingExample:
     """One query with its positives, its hard negatives, and the pool that random negatives come from.
@@ -92,14 +133,14 @@ class TrainingExample:
     example_id: str
     query: Query
     positives: tuple[Document, ...]
-    negatives: tuple[Document, ...]
+    negatives: Sequence[Document]
     pool: str
     scores: tuple[float, ...] | None = None
 
     def __post_init__(self) -> None:
         if not self.positives:
             raise DataError(f"example {self.example_id!r}: no positive document")
-        doc_ids = [document.doc_id for document in (*self.positives, *self.negatives)]
+        doc_ids = [*ids_of(self.positives), *ids_of(self.negatives)]
         twice = {doc_id: None for doc_id in doc_ids if doc_ids.count(doc_id) > 1}
         if twice:
             raise DataError(f"example {self.example_id!r}: documents are given twice: {_some(twice)}")

@@ -29,6 +29,10 @@ def _quiet_worker() -> None:
     """One thread, and no word on the terminal that the parent draws its bar on."""
     import logging
 
+    # Every new shape of a matrix product is a kernel that oneDNN keeps, with its buffers, up to a thousand of them; and
+    # hardly two packed sequences are of one length. Read when torch is imported.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
+
     import torch
 
     torch.set_num_threads(1)

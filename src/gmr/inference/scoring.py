@@ -15,6 +15,7 @@ from gmr.core.nouns import Document, Query, check_pictures
 from gmr.inference.engines import ENGINES
 from gmr.inference.pictures import PictureCache
 from gmr.modeling.model import RerankModel
+from gmr.modeling.precision import fast_products
 from gmr.modeling.processor import Prompt
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ def score_pairs(
     scorer = ENGINES[model.engine if engine == "auto" else engine](model, prompts, cache)
     scores = np.empty(len(pairs), dtype=np.float32)
     bar = tqdm(total=len(pairs), desc="scoring", unit="pair", disable=not progress)
-    with bar, _evaluation_mode(model), torch.inference_mode():
+    with bar, _evaluation_mode(model), fast_products(model.device), torch.inference_mode():
         passes = scorer.plan(range(len(rows)), max_tokens=batch_tokens, max_rows=max_rows)[::-1]
         while passes:
             work = passes[-1]

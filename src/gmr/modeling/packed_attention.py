@@ -1,16 +1,15 @@
-"""Attention over a packed sequence in which prompts share prefixes; without a layout it is plain SDPA."""
+"""Attention over a packed sequence in which prompts share prefixes; without a layout it is the plain one."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from gmr.modeling.attention import attend
 from gmr.modeling.backbones import Backbone
 from gmr.modeling.packing import Layout
 
@@ -131,10 +130,15 @@ def packed_attention(
         NotImplementedError: with a layout, anything but plain causal attention.
     """
     if packed_layout is None:
-        output, _ = sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
+        if attention_mask is None or attention_mask.dtype != torch.bool or _is_special(options):
+            output, _ = sdpa_attention_forward(
+                module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **options
+            )
+            return output, None
+        plain = attend(
+            query, key, value, mask=attention_mask, is_causal=False, scaling=scaling, dropout=dropout
         )
-        return output, None
+        return plain.transpose(1, 2).contiguous(), None
     asked = [name for name in OTHER_KINDS if options.get(name) is not None]
     if dropout or asked or attention_mask is not None:
         found = ", ".join([*asked, *["dropout"] * bool(dropout), *["a mask"] * (attention_mask is not None)])
@@ -152,6 +156,10 @@ def packed_attention(
     return joined.index_select(0, packed_layout.order).unsqueeze(0), None
 
 
+def _is_special(options: dict[str, Any]) -> bool:
+    return any(options.get(name) is not None for name in OTHER_KINDS)
+
+
 def _flat(states: Tensor) -> Tensor:
     """``(1, heads, tokens, width)`` as ``(tokens, heads, width)``."""
     return states[0].transpose(0, 1)
@@ -164,15 +172,13 @@ def _attend(call: Call, query: Tensor, key: Tensor, value: Tensor, *, scaling: f
         chosen: Tensor = _take(states, places).unflatten(0, (call.num_rows, -1)).transpose(1, 2)
         return chosen
 
-    grouped: Callable[..., Tensor] = scaled_dot_product_attention
-    output = grouped(
+    output = attend(
         rows(query, call.queries),
         rows(key, call.keys),
         rows(value, call.keys),
-        attn_mask=call.mask,
-        is_causal=call.mask is None,
-        scale=scaling,
-        enable_gqa=query.shape[1] != key.shape[1],
+        mask=call.mask,
+        is_causal=True,
+        scaling=scaling,
     )
     flat = output.transpose(1, 2).flatten(0, 1)
     return flat if call.real is None else flat.index_select(0, call.real)

@@ -10,9 +10,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
 from transformers.masking_utils import sdpa_mask
+
+from gmr.modeling.attention import attend
 
 # The towers hand over `cu_seqlens` instead of looping when "flash" is in the name of the implementation.
 WINDOWED_ATTENTION = "gmr_flash_windows"
@@ -64,7 +65,9 @@ def windowed_attention(
     for tokens, length in groups:
         rows = [_window_rows(states, tokens, length).split(_MAX_WINDOWS) for states in (query, key, value)]
         for rows_q, rows_k, rows_v in zip(*rows, strict=True):
-            output = scaled_dot_product_attention(rows_q, rows_k, rows_v, dropout_p=dropout, scale=scaling)
+            output = attend(
+                rows_q, rows_k, rows_v, mask=None, is_causal=False, scaling=scaling, dropout=dropout
+            )
             # (windows, heads, length, width) -> (windows * length, heads, width)
             outputs.append(output.transpose(1, 2).flatten(0, 1))
     joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs)

@@ -72,8 +72,6 @@ def main() -> None:
     parser.add_argument("--base", type=Path, help="start from this base instead of making one")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    # On some processors this picks a faster kernel of the same accuracy; elsewhere it changes nothing on a CPU.
-    torch.set_float32_matmul_precision("medium")
     base = arguments.base or make_base(arguments.folder, NanoConfig())
     make_nano(arguments.folder, base)
 

@@ -22,6 +22,7 @@ from tqdm import tqdm
 from gmr.core.items import Text
 from gmr.core.nouns import Document, Query
 from gmr.modeling.model import RerankModel
+from gmr.modeling.precision import fast_products
 from gmr.modeling.processor import Prompt, PromptProcessor
 from gmr.modeling.templates import Control, Slot, Template
 from gmr.suites.glyphs.naming import NamingExample
@@ -174,8 +175,11 @@ def pretrain(
         log.writerow(("step", "loss", "token_accuracy", "learning_rate"))
         bar = tqdm(_numbered(loader), total=config.num_steps, disable=not progress, desc="pre-training")
         for step, batch in bar:
-            loss, accuracy = naming_loss(model, {name: tensor.to(device) for name, tensor in batch.items()})
-            loss.backward()
+            with fast_products(device):
+                loss, accuracy = naming_loss(
+                    model, {name: tensor.to(device) for name, tensor in batch.items()}
+                )
+                loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
             optimiser.step()
             schedule.step()

@@ -122,7 +122,6 @@ class NamingExamples:
             return self.example(number)
         ranked = self._ranking.examples
         example = ranked[self._draw(number, "ranked", len(ranked))]
-        documents = [*example.positives, *example.negatives]
         (positive,) = example.positives
         instruction = example.query.instruction or ""
         if modality(positive.item) == "t":
@@ -130,10 +129,10 @@ class NamingExamples:
         if positive.doc_id.startswith("p-"):
             asked = text_of(example.query.item)
             shows = [self.by_point[point].name for point in _points(positive.doc_id)]
-            place = PLACES[shows.index(asked)]
-            return NamingExample(instruction, example.query.item, place, document=positive.item)
-        half = self._draw(number, "which", 2) * self._draw(number, "document", len(documents))
-        document = documents[half]
+            answer = PLACES[shows.index(asked)]
+            return NamingExample(instruction, example.query.item, answer, document=positive.item)
+        place = self._draw(number, "which", 2) * self._draw(number, "document", 1 + len(example.negatives))
+        document = example.negatives[place - 1] if place else positive
         shown = self.by_point[_points(document.doc_id)[0]]
         return NamingExample(instruction, example.query.item, shown.name, document=document.item)
 

@@ -8,8 +8,8 @@ from functools import lru_cache
 from importlib.resources import files
 from typing import overload
 
-from gmr.core.nouns import TASK_TYPES, Document, Query
-from gmr.core.tasks import TrainingExample, TrainingSet
+from gmr.core.nouns import TASK_TYPES, Query
+from gmr.core.tasks import LazyDocuments, TrainingExample, TrainingSet
 from gmr.suites.glyphs.candidates import is_candidate
 from gmr.suites.glyphs.characters import Character, characters
 from gmr.suites.glyphs.faces import DESIGNS, NUM_PLACES, NUM_VARIANTS
@@ -77,7 +77,7 @@ class GlyphExamples(Sequence[TrainingExample]):
             key,
             query,
             (document(vary(plan.answer)),),
-            tuple(document(doc_id) for doc_id in negatives),
+            LazyDocuments(negatives, document),
             source.pool,
         )
 
@@ -95,29 +95,6 @@ class GlyphExamples(Sequence[TrainingExample]):
                 doc_id = plan.make(row.code_point)
                 if doc_id != plan.answer:
                     yield doc_id
-
-
-class GlyphPool(Sequence[Document]):
-    """Documents by id, built when they are indexed.
-
-    As many of them are varied as of an example's own: else a varied picture would hardly ever be a wrong one.
-    """
-
-    def __init__(self, doc_ids: Sequence[str], *, num_variants: int) -> None:
-        self._doc_ids = doc_ids
-        self._num_variants = num_variants
-
-    def __len__(self) -> int:
-        return len(self._doc_ids)
-
-    @overload
-    def __getitem__(self, index: int) -> Document: ...
-    @overload
-    def __getitem__(self, index: slice) -> "GlyphPool": ...
-    def __getitem__(self, index: int | slice) -> "Document | GlyphPool":
-        if isinstance(index, slice):
-            return GlyphPool(self._doc_ids[index], num_variants=self._num_variants)
-        return document(varied(self._doc_ids[index], "pool", num_variants=self._num_variants))
 
 
 @dataclass(frozen=True)
@@ -178,8 +155,7 @@ def training_set(
     return GlyphTrainingSet(
         GlyphExamples(sources, Neighbours(rows)),
         {
-            # A pool that is not named after a task type holds what is not drawn in some face.
-            name: GlyphPool(list(ids), num_variants=NUM_VARIANTS if name in TASK_TYPES else NUM_PLACES)
+            name: LazyDocuments([_in_pool(doc_id, name) for doc_id in ids], document)
             for name, ids in pools.items()
         },
         f"rounds={rounds} task_types={','.join(task_types)} limit={limit} variants={NUM_VARIANTS}",
@@ -189,6 +165,12 @@ def training_set(
 def _pool_of(task_type: str, plan: QueryPlan) -> str:
     """Name of the pool of random negatives: the task type, apart by asked face where the face is what counts."""
     return f"not {plan.answer.split('-', 2)[2]}" if plan.kind == "style" else task_type
+
+
+def _in_pool(doc_id: str, pool: str) -> str:
+    """As many of a pool are varied as of an example's own: else a varied picture would hardly ever be a wrong one."""
+    # A pool that is not named after a task type holds what is not drawn in some face.
+    return varied(doc_id, "pool", num_variants=NUM_VARIANTS if pool in TASK_TYPES else NUM_PLACES)
 
 
 def train_characters() -> list[Character]:

@@ -1,0 +1,103 @@
+"""Attention written out is SDPA's, and products are fast only where they are exact enough."""
+
+import pytest
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+from gmr.modeling import attention, precision
+from gmr.modeling.attention import attend
+from gmr.modeling.precision import fast_products
+
+
+def states(queries: int, keys: int, heads: int, key_heads: int) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(queries + keys)
+    shapes = [(3, heads, queries, 8), (3, key_heads, keys, 8), (3, key_heads, keys, 8)]
+    return [
+        torch.randn(*shape, generator=generator, dtype=torch.float32).requires_grad_() for shape in shapes
+    ]
+
+
+@pytest.mark.parametrize("key_heads", [4, 2])
+@pytest.mark.parametrize("kind", ["causal", "mask", "mask by row", "all"])
+def test_outputs_and_gradients_are_those_of_sdpa(kind: str, key_heads: int) -> None:
+    ours = states(5, 5 if kind == "causal" else 9, 4, key_heads)
+    theirs = [tensor.detach().clone().requires_grad_() for tensor in ours]
+    mask = None
+    if kind.startswith("mask"):
+        mask = torch.ones(3 if kind == "mask by row" else 1, 1, 5, 9, dtype=torch.bool).tril(4)
+        mask[..., 2] = kind == "mask"
+    found = attend(*ours, mask=mask, is_causal=kind == "causal", scaling=0.3)
+    expected = scaled_dot_product_attention(
+        *theirs, attn_mask=mask, is_causal=kind == "causal", scale=0.3, enable_gqa=key_heads != 4
+    )
+    torch.testing.assert_close(found, expected, atol=1e-6, rtol=1e-5)
+    for output in (found, expected):
+        (output * torch.linspace(-1, 1, output.numel()).view_as(output)).sum().backward()
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one.grad, other.grad, atol=1e-5, rtol=1e-4)
+
+
+def test_long_rows_and_other_types_go_through_sdpa(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def counted(query: torch.Tensor, *rest: torch.Tensor, **options: object) -> torch.Tensor:
+        calls.append(query.dtype)
+        return query
+
+    monkeypatch.setattr(attention, "scaled_dot_product_attention", counted)
+    monkeypatch.setattr(attention, "MAX_WRITTEN_OUT", 20)
+    with torch.no_grad():
+        attend(*states(4, 5, 2, 2), mask=None, is_causal=False, scaling=None)
+        assert not calls
+        attend(*states(5, 5, 2, 2), mask=None, is_causal=True, scaling=None)
+        half = [tensor.bfloat16() for tensor in states(2, 2, 2, 2)]
+        attend(*half, mask=None, is_causal=True, scaling=None)
+    assert calls == [torch.float32, torch.bfloat16]
+
+
+def test_a_query_that_sees_nothing_is_finite_and_spoils_no_gradient() -> None:
+    query, key, value = states(3, 3, 2, 2)
+    mask = torch.ones(3, 1, 3, 3, dtype=torch.bool).tril()
+    mask[0, :, :2] = False
+    output = attend(query, key, value, mask=mask, is_causal=False, scaling=None)
+    output[0, :, 2].sum().backward()
+    assert output.isfinite().all()
+    assert all(tensor.grad.isfinite().all() for tensor in (query, key, value))
+
+
+def test_dropout_drops_weights() -> None:
+    query, key, value = states(4, 6, 2, 2)
+    options = {"mask": None, "is_causal": False, "scaling": None}
+    assert not torch.equal(
+        attend(query, key, value, dropout=0.5, **options), attend(query, key, value, **options)
+    )
+
+
+def test_products_inside_are_as_exact_as_float32_and_the_setting_is_restored() -> None:
+    before = torch.get_float32_matmul_precision()
+    left, right = torch.randn(2, 64, 64, generator=torch.Generator().manual_seed(1))
+    with fast_products(torch.device("cpu")):
+        found = left @ right
+    exact = left.double() @ right.double()
+    assert float((found - exact).norm()) <= precision.ALLOWED_ERROR * float(exact.norm())
+    assert torch.get_float32_matmul_precision() == before
+
+
+def test_a_kernel_that_loses_accuracy_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    original = torch.nn.functional.linear
+
+    def rounded(left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+        return original(left.bfloat16(), right.bfloat16()).float()
+
+    precision._medium_is_accurate.cache_clear()
+    monkeypatch.setattr(torch.nn.functional, "linear", rounded)
+    try:
+        with fast_products(torch.device("cpu")):
+            assert torch.get_float32_matmul_precision() == "highest"
+    finally:
+        precision._medium_is_accurate.cache_clear()
+
+
+def test_a_gpu_keeps_its_setting() -> None:
+    with fast_products(torch.device("cuda")):
+        assert torch.get_float32_matmul_precision() == "highest"
