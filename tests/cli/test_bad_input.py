@@ -215,3 +215,21 @@ def test_an_id_that_a_trec_run_cannot_hold_is_said_before_scoring(gmr: Gmr, tmp_
     refused(gmr("rank", "-q", "x", "-d", documents, "--trec"), "--trec", "my photo.png", "--json")
     assert not WordOverlap.made
     assert gmr("rank", "-q", "x", "-d", documents, "--json").status == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "parts"),
+    [
+        (["--suite", "glyfs"], ["--suite", "glyfs", "glyphs"]),
+        (["--suite", "glyphs", "--split", "train"], ["--split", "train", "known"]),
+        (["--suite", "glyphs", "--device", "gpu"], ["--device", "gpu", "cuda"]),
+        (["--suite", "glyphs", "--engine", "fast"], ["fast", "packed"]),
+    ],
+    ids=str,
+)
+def test_a_word_that_is_none_is_an_error_of_usage(gmr: Gmr, options: list[str], parts: list[str]) -> None:
+    outcome = gmr("evaluate", *options)
+    assert outcome.status == 2, outcome
+    assert "Traceback" not in outcome.err
+    for part in parts:
+        assert part in outcome.err

@@ -136,12 +136,20 @@ def test_model_options_reach_the_model(gmr: Gmr, documents: Path) -> None:
         "gmr",
         "--adapter",
         "a",
+        "--engine",
+        "padded",
     ]
     assert gmr("rank", "-q", "x", "-d", documents, *options).status == 0
     (made,) = WordOverlap.made
     assert made.name == "m"
     given = {key: value for key, value in made.options.items() if key != "progress"}
-    assert given == {"dtype": "bfloat16", "device": "cpu", "template": "gmr", "adapter": "a"}
+    assert given == {
+        "dtype": "bfloat16",
+        "device": "cpu",
+        "template": "gmr",
+        "adapter": "a",
+        "engine": "padded",
+    }
 
 
 def test_documents_come_from_stdin(gmr: Gmr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,12 +1,21 @@
 """``gmr evaluate``: models or runs on tasks, with intervals, baselines beside, and paired tests."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gmr.cli.console import examples, print_note
-from gmr.cli.names import BASELINES, CHANCE, FIRST_STAGE, PIXEL_COSINE, Dtype
+from gmr.cli.names import (
+    BASELINES,
+    CHANCE,
+    ENGINE_HELP,
+    FIRST_STAGE,
+    PIXEL_COSINE,
+    Dtype,
+    EngineName,
+    check_device,
+)
 from gmr.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -72,6 +81,7 @@ def evaluate(
     dtype: Annotated[
         Dtype, typer.Option(help="Of the weights; scores are float32 in any case.")
     ] = Dtype.FLOAT32,
+    engine: Annotated[EngineName, typer.Option(help=ENGINE_HELP)] = EngineName.AUTO,
     seed: Annotated[int, typer.Option(help="Of the resampling behind intervals and tests.")] = 0,
 ) -> None:
     """Measure models on judged queries, with confidence intervals and paired tests.
@@ -98,7 +108,13 @@ def evaluate(
         own = {each.measure for each in tasks}
         measures = measures or (list(own) if len(own) == 1 else [DEFAULT_MEASURE])
         results = _measure_models(
-            model or [DEFAULT_MODEL], tasks, measures, template=template, device=device, dtype=dtype
+            model or [DEFAULT_MODEL],
+            tasks,
+            measures,
+            template=template,
+            device=check_device(device),
+            dtype=dtype,
+            engine=engine,
         )
     print_results(results, measures, seed=seed)
     if output is not None:
@@ -154,6 +170,12 @@ def _load_tasks(
     if suite is not None:
         from gmr import suites
 
+        if suite not in suites.SUITES:
+            raise UsageError(f"--suite: unknown suite {suite!r}; there are {', '.join(suites.SUITES)}")
+        if split not in suites.splits(suite):
+            raise UsageError(
+                f"--split: {suite} has no {split!r}; there are {', '.join(suites.splits(suite))}"
+            )
         return suites.load(suite, split=split, task_types=task_types, limit=limit)
     if task_types or limit:
         raise UsageError("--task-type and --limit choose from a suite; a --task folder is measured whole")
@@ -168,10 +190,7 @@ def _measure_models(
     models: list[str],
     tasks: "list[RerankTask]",
     measures: list[str],
-    *,
-    template: str | None,
-    device: str | None,
-    dtype: str,
+    **options: Any,
 ) -> "dict[str, list[TaskResult]]":
     from gmr.evaluation import evaluate_run, evaluate_task
     from gmr.reranker import Reranker
@@ -199,7 +218,7 @@ def _measure_models(
         print_note(
             f"{name}: {sum(len(run) for task in tasks for run in task.first_stage.values())} pairs to score"
         )
-        reranker = Reranker(name, template=template, device=device, dtype=dtype)
+        reranker = Reranker(name, **options)
         results[name] = [evaluate_task(reranker, task, measures=measures, progress=True) for task in tasks]
     return results
 

@@ -1,6 +1,9 @@
-"""Words that commands share: the dtypes of weights, and the baselines in the tables of ``gmr evaluate``."""
+"""Words that commands share: dtypes, devices, engines, and the baselines in the tables of ``gmr evaluate``."""
 
+import re
 from enum import StrEnum
+
+from gmr.core.errors import UsageError
 
 
 class Dtype(StrEnum):
@@ -9,6 +12,30 @@ class Dtype(StrEnum):
     FLOAT32 = "float32"
     BFLOAT16 = "bfloat16"
     FLOAT16 = "float16"
+
+
+class EngineName(StrEnum):
+    """How many prompts are computed; the scores are the same but for rounding."""
+
+    AUTO = "auto"
+    PACKED = "packed"
+    PADDED = "padded"
+
+
+ENGINE_HELP = (
+    "packed computes what prompts share once, padded whole pairs; auto is packed where it proves exact."
+)
+
+
+def check_device(device: str | None) -> str | None:
+    """The device as given.
+
+    Raises:
+        UsageError: it is not spelled like one.
+    """
+    if device is not None and not re.fullmatch(r"cpu|(cuda|mps|xpu|hpu|npu)(:\d+)?", device):
+        raise UsageError(f"--device is {device!r}; cpu, cuda, cuda:1, mps and the like are devices")
+    return device
 
 
 CHANCE = "chance"

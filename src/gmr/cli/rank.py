@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gmr.cli.console import examples, json_line, print_line, print_note, print_table, shorten
-from gmr.cli.names import Dtype
+from gmr.cli.names import ENGINE_HELP, Dtype, EngineName, check_device
 from gmr.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -70,6 +70,7 @@ def rank(
     dtype: Annotated[
         Dtype, typer.Option(help="Of the weights; scores are float32 in any case.")
     ] = Dtype.FLOAT32,
+    engine: Annotated[EngineName, typer.Option(help=ENGINE_HELP)] = EngineName.AUTO,
 ) -> None:
     """Rank documents for a query; text, pictures or both on either side.
 
@@ -82,6 +83,7 @@ def rank(
         raise UsageError("there is no query: give --query TEXT, --query-image PATH, or both")
     if query is not None and not query.strip():
         raise UsageError(f"--query is empty: {query!r}")
+    check_device(device)
     tag = run_tag or Path(model).name or "gmr"
     for option, word in (("--query-id", query_id), ("--run-tag", tag)):
         if trec and word.split() != [word]:
@@ -97,7 +99,13 @@ def rank(
     from gmr.reranker import Reranker
 
     reranker = Reranker(
-        model, adapter=adapter, template=template, device=device, dtype=dtype, progress=sys.stderr.isatty()
+        model,
+        adapter=adapter,
+        template=template,
+        device=device,
+        dtype=dtype,
+        engine=engine,
+        progress=sys.stderr.isatty(),
     )
     ranking = reranker.rank(question, candidates)
     if len(ranking) != len(candidates):

@@ -30,6 +30,18 @@ def load(
     return load_tasks(split, task_types=task_types, limit=limit)
 
 
+def splits(name: str) -> tuple[str, ...]:
+    """The splits of a suite.
+
+    Raises:
+        DataError: unknown suite.
+    """
+    _check(name)
+    from gmr.suites.glyphs.tasks import SPLITS
+
+    return tuple(SPLITS)
+
+
 def training_set(name: str, *, limit: int | None = None) -> TrainingSet:
     """The training examples of a suite, made when they are indexed.
 
