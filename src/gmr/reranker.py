@@ -11,6 +11,7 @@ from gmr.core.errors import DataError
 from gmr.core.files import shorten
 from gmr.core.items import Item, as_item, is_item
 from gmr.core.nouns import Document, Query, RankedDocument, Ranking
+from gmr.inference.pictures import FeatureStore
 from gmr.inference.scoring import score_pairs
 from gmr.metrics.order import canonical_order
 from gmr.modeling.loading import load_model
@@ -38,6 +39,8 @@ class Reranker:
         batch_tokens: most tokens of a forward pass, padding included.
         engine: ``packed`` computes what prompts share once, ``padded`` whole pairs; the scores are the same but for
             rounding. ``auto`` is ``packed`` where the check at load finds it right.
+        picture_cache_bytes: most memory of features of pictures that are kept from call to call, so that a picture
+            met again is not even decoded; 0 for none. Forget them with ``pictures.clear()`` after training the model.
         progress: whether to show a progress bar on stderr.
 
     Raises:
@@ -55,6 +58,7 @@ class Reranker:
         max_tokens: int | None = None,
         batch_tokens: int = 16_384,
         engine: str = "auto",
+        picture_cache_bytes: int = 256 * 2**20,
         progress: bool = False,
     ) -> None:
         if isinstance(model, RerankModel):
@@ -76,6 +80,7 @@ class Reranker:
                 engine=engine,
             )
         self.engine = engine
+        self.pictures = FeatureStore(picture_cache_bytes)
         self.batch_tokens = batch_tokens
         self.progress = progress
 
@@ -114,7 +119,12 @@ class Reranker:
 
     def _score(self, pairs: Sequence[tuple[Query, Document]]) -> npt.NDArray[np.float32]:
         return score_pairs(
-            self.model, pairs, engine=self.engine, batch_tokens=self.batch_tokens, progress=self.progress
+            self.model,
+            pairs,
+            engine=self.engine,
+            batch_tokens=self.batch_tokens,
+            store=self.pictures,
+            progress=self.progress,
         )
 
     def rank(

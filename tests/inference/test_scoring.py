@@ -13,7 +13,7 @@ from gmr.core.errors import DataError, ModelError
 from gmr.core.items import Image, Text
 from gmr.core.nouns import Document, Query
 from gmr.inference.engines import ENGINES
-from gmr.inference.pictures import PictureCache
+from gmr.inference.pictures import FeatureStore, PictureCache
 from gmr.inference.scoring import score_pairs
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
@@ -148,6 +148,37 @@ def test_a_small_cache_encodes_again_and_scores_the_same(model: RerankModel, enc
     encoded.clear()
     np.testing.assert_allclose(score_pairs(model, pairs, max_rows=1, picture_bytes=0), expected, atol=1e-6)
     assert sum(encoded) > kept
+
+
+def test_pictures_kept_from_an_earlier_call_are_neither_opened_nor_encoded(
+    model: RerankModel, encoded: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pairs = pairs_for("qwen2_5_vl")
+    store = FeatureStore(2**20)
+    expected = score_pairs(model, pairs, store=store)
+    kept = (len(store), store.num_bytes)
+    encoded.clear()
+    monkeypatch.setattr(model.processor, "preprocess", lambda images: pytest.fail("a picture was opened"))
+    np.testing.assert_array_equal(score_pairs(model, pairs, store=store), expected)
+    assert not encoded
+    assert kept == (3, store.num_bytes)
+    store.clear()
+    assert (len(store), store.num_bytes) == (0, 0)
+
+
+def test_a_store_keeps_to_its_bytes_and_drops_what_was_unused_longest() -> None:
+    features = [PictureFeatures(torch.full((2, 8), float(n)), (), (2,)) for n in range(3)]
+    size = features[0].num_bytes
+    store = FeatureStore(2 * size)
+    store.put("a", features[0])
+    store.put("b", features[1])
+    assert store.get("a") is not None
+    store.put("c", features[2])
+    assert (store.get("b"), store.num_bytes, len(store)) == (None, 2 * size, 2)
+    store.put("too large", PictureFeatures(torch.zeros(100, 8), (), (100,)))
+    assert store.get("too large") is None
+    with pytest.raises(ValueError, match="max_bytes must be at least 0, got -1"):
+        FeatureStore(-1)
 
 
 def test_pictures_larger_than_a_pass_go_one_by_one(model: RerankModel, encoded: list[int]) -> None:

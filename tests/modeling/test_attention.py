@@ -53,6 +53,9 @@ def test_long_rows_and_other_types_go_through_sdpa(monkeypatch: pytest.MonkeyPat
         half = [tensor.bfloat16() for tensor in states(2, 2, 2, 2)]
         attend(*half, mask=None, is_causal=True, scaling=None)
     assert calls == [torch.float32, torch.bfloat16]
+    monkeypatch.setattr(attention, "MAX_WRITTEN_OUT_IN_TRAINING", 19)
+    attend(*states(4, 5, 2, 2), mask=None, is_causal=False, scaling=None)
+    assert len(calls) == 3, "with gradients, all pairs are kept until the backward pass"
 
 
 def test_a_query_that_sees_nothing_is_finite_and_spoils_no_gradient() -> None:

@@ -1,6 +1,6 @@
 """Each distinct picture goes through the vision tower once per call, and is kept while it is needed."""
 
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -12,6 +12,49 @@ from gmr.modeling.processor import Prompt
 from gmr.modeling.vision_features import PictureFeatures
 
 
+class FeatureStore:
+    """Features of pictures from call to call, by content, the most lately used; for one model and its weights.
+
+    A picture found here is neither decoded nor encoded: a picture's key is that of its file.
+
+    Args:
+        max_bytes: most memory of all together, where the model is; 0 keeps nothing.
+    """
+
+    def __init__(self, max_bytes: int) -> None:
+        if max_bytes < 0:
+            raise ValueError(f"max_bytes must be at least 0, got {max_bytes}")
+        self.max_bytes = max_bytes
+        self.num_bytes = 0
+        self._features: OrderedDict[str, PictureFeatures] = OrderedDict()
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+    def get(self, key: str) -> PictureFeatures | None:
+        """Features of a picture, if they are kept."""
+        features = self._features.get(key)
+        if features is not None:
+            self._features.move_to_end(key)
+        return features
+
+    def put(self, key: str, features: PictureFeatures) -> None:
+        """Keep features; those unused for longest make room."""
+        if key in self._features or features.num_bytes > self.max_bytes:
+            return
+        # A view would keep the features of the whole pass that it was cut from.
+        self._features[key] = features.clone()
+        self.num_bytes += features.num_bytes
+        while self.num_bytes > self.max_bytes:
+            _, oldest = self._features.popitem(last=False)
+            self.num_bytes -= oldest.num_bytes
+
+    def clear(self) -> None:
+        """Forget everything; needed after the model's weights have changed."""
+        self._features.clear()
+        self.num_bytes = 0
+
+
 class PictureCache:
     """Features of the pictures of one call, by content.
 
@@ -21,12 +64,20 @@ class PictureCache:
         max_patches: most patches in one pass through the tower; a larger picture goes alone.
         max_bytes: most memory of kept features. Beyond it the oldest are dropped, and encoded again when
             needed.
+        store: features from earlier calls, and where those of this one go; None for none.
     """
 
     def __init__(
-        self, model: RerankModel, prompts: Iterable[Prompt], *, max_patches: int, max_bytes: int
+        self,
+        model: RerankModel,
+        prompts: Iterable[Prompt],
+        *,
+        max_patches: int,
+        max_bytes: int,
+        store: FeatureStore | None = None,
     ) -> None:
         self._model = model
+        self._store = FeatureStore(0) if store is None else store
         self._uses = Counter(image.key for prompt in prompts for image in prompt.images)
         self._features: dict[str, PictureFeatures] = {}
         self._bytes = 0
@@ -66,6 +117,10 @@ class PictureCache:
         self, images: dict[str, Image], grids: dict[str, tuple[int, int, int]]
     ) -> dict[str, PictureFeatures]:
         found = {key: self._features[key] for key in images if key in self._features}
+        for key in images:
+            stored = self._store.get(key) if key not in found else None
+            if stored is not None:
+                found[key] = stored
         chunk: list[str] = []
         patches = 0
         for key in images:
@@ -87,6 +142,7 @@ class PictureCache:
         for key, features in encoded.items():
             self._features[key] = features
             self._bytes += features.num_bytes
+            self._store.put(key, features)
         while self._bytes > self._max_bytes and self._features:
             self._forget(next(iter(self._features)))
         return encoded

@@ -10,8 +10,10 @@ from torch import Tensor
 from torch.nn.functional import dropout as drop
 from torch.nn.functional import scaled_dot_product_attention
 
-# Most (query, key) pairs of a row for which the formula is written out; it keeps all of them in memory.
+# Most (query, key) pairs of a row for which the formula is written out: in inference, and in training, where all of
+# them are kept for the backward pass.
 MAX_WRITTEN_OUT = 65_536
+MAX_WRITTEN_OUT_IN_TRAINING = 16_384
 
 
 def attend(
@@ -37,7 +39,8 @@ def attend(
         dropout: probability of dropping an attention weight.
     """
     shares_heads = query.shape[1] != key.shape[1]
-    short = query.shape[2] * key.shape[2] <= MAX_WRITTEN_OUT
+    limit = MAX_WRITTEN_OUT_IN_TRAINING if torch.is_grad_enabled() else MAX_WRITTEN_OUT
+    short = query.shape[2] * key.shape[2] <= limit
     if query.device.type != "cpu" or not short or query.dtype != torch.float32:
         output: Tensor = scaled_dot_product_attention(
             query,

@@ -62,6 +62,15 @@ class PictureFeatures:
             for part, level, length in zip(embeddings, deepstack, self.lengths, strict=True)
         ]
 
+    def clone(self) -> "PictureFeatures":
+        """The same numbers in memory of their own."""
+        return PictureFeatures(
+            self.embeddings.clone(),
+            tuple(level.clone() for level in self.deepstack),
+            self.lengths,
+            self.split_levels,
+        )
+
     def gather(self, index: Sequence[int]) -> "PictureFeatures":
         """The pictures ``index`` in that order, repetitions included; gradients add up over repetitions."""
         if list(index) == list(range(len(self.lengths))):
