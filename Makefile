@@ -43,15 +43,15 @@ test-quick: $(STAMP) ## the test suite without the slow tests
 	$(PYTEST) -m 'not slow'
 
 check: $(STAMP) ## format, lint, types, floors, tests of style
-	$(BIN)/ruff format --check src tests
-	$(BIN)/ruff check src tests
+	$(BIN)/ruff format --check src tests benchmarks
+	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest tests/style
 
 format: $(STAMP) ## rewrite the sources in the house's format
-	$(BIN)/ruff format src tests
-	$(BIN)/ruff check --fix src tests
+	$(BIN)/ruff format src tests benchmarks
+	$(BIN)/ruff check --fix src tests benchmarks
 
 # The build tag of a CPU-only torch ("2.13.0+cpu") is cut off, so that the same pin fits every platform; packages that
 # only some platforms have (nvidia-*, triton) follow from torch's own pin.

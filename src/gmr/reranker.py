@@ -11,6 +11,7 @@ from gmr.core.errors import DataError
 from gmr.core.files import shorten
 from gmr.core.items import Item, as_item, is_item
 from gmr.core.nouns import Document, Query, RankedDocument, Ranking
+from gmr.inference.documents import DocumentStore
 from gmr.inference.pictures import FeatureStore
 from gmr.inference.scoring import score_pairs
 from gmr.metrics.order import canonical_order
@@ -41,6 +42,8 @@ class Reranker:
             rounding. ``auto`` is ``packed`` where the check at load finds it right.
         picture_cache_bytes: most memory of features of pictures that are kept from call to call, so that a picture
             met again is not even decoded; 0 for none. Forget them with ``pictures.clear()`` after training the model.
+        document_cache_bytes: most memory of keys and values of documents that are kept from call to call, for models
+            whose prompt has the document first; a known document then costs only the query's tokens. 0 for none.
         progress: whether to show a progress bar on stderr.
 
     Raises:
@@ -59,6 +62,7 @@ class Reranker:
         batch_tokens: int = 16_384,
         engine: str = "auto",
         picture_cache_bytes: int = 256 * 2**20,
+        document_cache_bytes: int = 0,
         progress: bool = False,
     ) -> None:
         if isinstance(model, RerankModel):
@@ -81,6 +85,7 @@ class Reranker:
             )
         self.engine = engine
         self.pictures = FeatureStore(picture_cache_bytes)
+        self.documents = DocumentStore(document_cache_bytes) if document_cache_bytes else None
         self.batch_tokens = batch_tokens
         self.progress = progress
 
@@ -124,6 +129,7 @@ class Reranker:
             engine=self.engine,
             batch_tokens=self.batch_tokens,
             store=self.pictures,
+            documents=self.documents,
             progress=self.progress,
         )
 

@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from gmr.inference.batching import token_budget_batches
+from gmr.inference.documents import DocumentStore, document_key
 from gmr.inference.pictures import PictureCache
 from gmr.inference.planner import Piece, SharedGroup, plan_passes, share_prefixes
 from gmr.modeling.model import RerankModel
@@ -43,12 +44,20 @@ class Engine(ABC):
         model: the reranker, in evaluation mode.
         prompts: all prompts of the call.
         cache: features of their pictures.
+        documents: keys and values of documents from earlier calls; only packed sequences use them.
     """
 
-    def __init__(self, model: RerankModel, prompts: Sequence[Prompt], cache: PictureCache) -> None:
+    def __init__(
+        self,
+        model: RerankModel,
+        prompts: Sequence[Prompt],
+        cache: PictureCache,
+        documents: DocumentStore | None = None,
+    ) -> None:
         self.model = model
         self.prompts = prompts
         self.cache = cache
+        self.documents = documents
 
     @abstractmethod
     def plan(self, rows: Sequence[int], *, max_tokens: int, max_rows: int) -> list[Pass]:
@@ -88,23 +97,23 @@ class PaddedEngine(Engine):
 class PackedEngine(Engine):
     """Every prefix once: sequences without padding, in which prompts follow what they share."""
 
-    def __init__(self, model: RerankModel, prompts: Sequence[Prompt], cache: PictureCache) -> None:
-        super().__init__(model, prompts, cache)
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
         self._groups: list[SharedGroup] = []
         # Prefixes of groups that span several passes, from their first pass to their last.
         self._kept: dict[int, KeptLayers] = {}
+        # Groups of one document that is kept, or will be, from call to call.
+        self._document_keys: dict[int, str] = {}
 
     def plan(self, rows: Sequence[int], *, max_tokens: int, max_rows: int) -> list[Pass]:
         """Groups that share a prefix stay together; one that is larger than a pass keeps its prefix."""
         self._kept.clear()
-        groups = share_prefixes(
-            [self.prompts[row] for row in rows], placeholder=self.model.processor.image_token_id
-        )
-        self._groups = [
-            SharedGroup(tuple(rows[index] for index in group.rows), group.num_shared) for group in groups
-        ]
+        self._document_keys.clear()
+        self._groups = self._group(rows)
         lengths = [len(prompt.input_ids) for prompt in self.prompts]
-        plan = plan_passes(self._groups, lengths, max_tokens=max_tokens, max_rows=max_rows)
+        plan = plan_passes(
+            self._groups, lengths, max_tokens=max_tokens, max_rows=max_rows, known=set(self._kept)
+        )
         return [
             Pass(
                 tuple(row for piece in pieces for row in piece.rows),
@@ -112,6 +121,26 @@ class PackedEngine(Engine):
                 pieces,
             )
             for pieces in plan
+        ]
+
+    def _group(self, rows: Sequence[int]) -> list[SharedGroup]:
+        """By document where documents come first and are kept, else by what prompts have in common."""
+        placeholder = self.model.processor.image_token_id
+        if self.documents is not None and all(self.prompts[row].num_document for row in rows):
+            by_key: dict[str, list[int]] = {}
+            for row in rows:
+                by_key.setdefault(document_key(self.prompts[row], placeholder=placeholder), []).append(row)
+            groups = []
+            for number, (key, members) in enumerate(by_key.items()):
+                groups.append(SharedGroup(tuple(members), self.prompts[members[0]].num_document))
+                self._document_keys[number] = key
+                known = self.documents.get(key)
+                if known is not None:
+                    self._kept[number] = known
+            return groups
+        return [
+            SharedGroup(tuple(rows[index] for index in group.rows), group.num_shared)
+            for group in share_prefixes([self.prompts[row] for row in rows], placeholder=placeholder)
         ]
 
     def logits(self, work: Pass) -> Tensor:
@@ -126,7 +155,8 @@ class PackedEngine(Engine):
         batch = collate_packed(processor, packed, pictures=False)
         write = []
         for piece, (place, length) in zip(pieces, packed.prefixes, strict=True):
-            if piece.is_first and not piece.is_last and length:
+            is_kept = piece.group in self._document_keys or not piece.is_last
+            if piece.is_first and is_kept and length:
                 write.append((place, length, self._kept.setdefault(piece.group, {})))
         read = tuple(
             self._kept[piece.group] for piece in pieces if not piece.is_first and self._shared(piece)
@@ -136,7 +166,9 @@ class PackedEngine(Engine):
         output: Tensor = self.model(layout=layout, **inputs, **self.cache.batch_inputs(packed.segments))
         for piece in pieces:
             if piece.is_last:
-                self._kept.pop(piece.group, None)
+                layers = self._kept.pop(piece.group, None)
+                if self.documents is not None and layers and piece.group in self._document_keys:
+                    self.documents.put(self._document_keys[piece.group], layers)
         return output
 
     def _shared(self, piece: Piece) -> int:

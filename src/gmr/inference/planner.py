@@ -1,6 +1,6 @@
 """Which prompts share a prefix, and which share a forward pass. Knows no template."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -115,7 +115,7 @@ class Piece:
     Attributes:
         group: number of the group.
         rows: places of the prompts.
-        is_first: whether this pass computes the prefix.
+        is_first: whether this pass computes the prefix; no pass does where it is known.
         is_last: whether no later pass needs the prefix.
     """
 
@@ -126,7 +126,12 @@ class Piece:
 
 
 def plan_passes(
-    groups: Sequence[SharedGroup], lengths: Sequence[int], *, max_tokens: int, max_rows: int
+    groups: Sequence[SharedGroup],
+    lengths: Sequence[int],
+    *,
+    max_tokens: int,
+    max_rows: int,
+    known: Collection[int] = (),
 ) -> list[list[Piece]]:
     """Forward passes of at most ``max_tokens`` new tokens; a group that is larger spans several.
 
@@ -135,6 +140,7 @@ def plan_passes(
         lengths: tokens of each whole prompt.
         max_tokens: most tokens of a pass; a longer prompt is a pass of its own.
         max_rows: most prompts of a pass.
+        known: numbers of groups whose prefix is kept from an earlier call, and costs nothing.
     """
     passes: list[list[Piece]] = []
     open_pass: list[Piece] = []
@@ -146,18 +152,21 @@ def plan_passes(
             passes.append(open_pass)
         open_pass, num_tokens, num_rows = [], 0, 0
 
-    def cost(group: SharedGroup) -> int:
-        return group.num_shared + sum(lengths[row] - group.num_shared for row in group.rows)
+    def cost(number: int) -> int:
+        group = groups[number]
+        prefix = 0 if number in known else group.num_shared
+        return prefix + sum(lengths[row] - group.num_shared for row in group.rows)
 
     # The largest first: what does not fit into memory fails at once, and progress never slows down.
-    for number in sorted(range(len(groups)), key=lambda number: (-cost(groups[number]), number)):
+    for number in sorted(range(len(groups)), key=lambda number: (-cost(number), number)):
         group = groups[number]
-        whole = cost(group)
+        whole = cost(number)
         if num_tokens + whole > max_tokens or num_rows + len(group.rows) > max_rows:
             close()
         rows = sorted(group.rows, key=lambda row: lengths[row])
         taken: list[int] = []
-        is_first, size = True, group.num_shared
+        is_first = number not in known
+        size = group.num_shared if is_first else 0
         for row in rows:
             own = lengths[row] - group.num_shared
             if taken and (num_tokens + size + own > max_tokens or num_rows + len(taken) >= max_rows):

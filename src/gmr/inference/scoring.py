@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from gmr.core.errors import DataError, ModelError
 from gmr.core.nouns import Document, Query, check_pictures
+from gmr.inference.documents import DocumentStore
 from gmr.inference.engines import ENGINES
 from gmr.inference.pictures import FeatureStore, PictureCache
 from gmr.modeling.model import RerankModel
@@ -32,6 +33,7 @@ def score_pairs(
     max_rows: int = 512,
     picture_bytes: int = 4 * 2**30,
     store: FeatureStore | None = None,
+    documents: DocumentStore | None = None,
     progress: bool = False,
 ) -> npt.NDArray[np.float32]:
     """Log-odds of every pair, in the order of ``pairs``.
@@ -45,6 +47,7 @@ def score_pairs(
         picture_bytes: most memory for features of pictures that later passes need again. Up to it every
             distinct picture is opened and encoded once.
         store: features of pictures from earlier calls of this model; those of this call are added.
+        documents: the same for keys and values of documents, where the template puts the document first.
         progress: whether to show a progress bar on stderr.
 
     Returns:
@@ -58,7 +61,7 @@ def score_pairs(
     prompts = [row.prompt for row in rows]
     # Four patches make one token in all families: a pass through the tower is about as large as a batch.
     cache = PictureCache(model, prompts, max_patches=4 * batch_tokens, max_bytes=picture_bytes, store=store)
-    scorer = ENGINES[model.engine if engine == "auto" else engine](model, prompts, cache)
+    scorer = ENGINES[model.engine if engine == "auto" else engine](model, prompts, cache, documents)
     scores = np.empty(len(pairs), dtype=np.float32)
     bar = tqdm(total=len(pairs), desc="scoring", unit="pair", disable=not progress)
     with bar, _evaluation_mode(model), fast_products(model.device), torch.inference_mode():

@@ -180,7 +180,7 @@ def pack(parts: Sequence[Part], *, placeholder: int | None) -> PackedSequence:
 
     def add(prompt: Prompt, start: int, end: int, prefix: tuple[int, int]) -> None:
         nonlocal place
-        segments.append(_cut(prompt, start, end, placeholder))
+        segments.append(cut_prompt(prompt, start, end, placeholder))
         sources.append((prompt, start))
         spans.append(Span(place, end - start, *prefix))
         place += end - start
@@ -203,7 +203,7 @@ def pack(parts: Sequence[Part], *, placeholder: int | None) -> PackedSequence:
     )
 
 
-def _cut(prompt: Prompt, start: int, end: int, placeholder: int | None) -> Prompt:
+def cut_prompt(prompt: Prompt, start: int, end: int, placeholder: int | None) -> Prompt:
     """Tokens ``start`` to ``end`` of a prompt with the pictures that stand there."""
     if not prompt.images:
         return Prompt(prompt.input_ids[start:end])

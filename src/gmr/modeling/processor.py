@@ -32,12 +32,14 @@ class Prompt:
         images: Pictures in the order of their placeholders.
         grids: Patches in time, height and width of each picture.
         truncated: Whether text was cut.
+        num_document: Tokens from the left that no query can change, where a template puts the document first.
     """
 
     input_ids: list[int]
     images: tuple[Image, ...] = ()
     grids: tuple[Grid, ...] = ()
     truncated: bool = False
+    num_document: int = 0
 
 
 class PromptProcessor:
@@ -124,7 +126,7 @@ class PromptProcessor:
                 )
             input_ids, truncated = self._input_ids(fragments, grids), True
         images = tuple(fragment.value for fragment in fragments if isinstance(fragment.value, Image))
-        return Prompt(input_ids, images, grids, truncated)
+        return Prompt(input_ids, images, grids, truncated, self._num_document(fragments, grids, input_ids))
 
     def encode_many(self, pairs: Iterable[tuple[Query, Document]]) -> list[Prompt]:
         """``encode`` of each pair, in order."""
@@ -303,6 +305,21 @@ class PromptProcessor:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_pixels": PixelCache()}
+
+    def _num_document(
+        self, fragments: Sequence[Fragment], grids: Sequence[Grid], input_ids: Sequence[int]
+    ) -> int:
+        """Tokens before anything of query or instruction, if the whole document is there."""
+        sides = [fragment.side for fragment in fragments]
+        first = next(
+            (place for place, side in enumerate(sides) if side in ("query", "instruction")), len(sides)
+        )
+        if "document" not in sides[:first] or "document" in sides[first:]:
+            return 0
+        # Text of both sides may meet in one token: what is the same without the query is the document's.
+        alone = self._input_ids(fragments[:first], grids)
+        longest = min(len(alone), len(input_ids) - 1)
+        return next((place for place in range(longest) if alone[place] != input_ids[place]), longest)
 
     def _grid(self, fragment: Fragment, query: Query, document: Document) -> Grid:
         image = fragment.value

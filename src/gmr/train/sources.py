@@ -64,9 +64,9 @@ def load_base(recipe: Recipe, *, device: torch.device) -> RerankModel:
 
 
 def base_fingerprint(recipe: Recipe) -> str:
-    """Sha256 over names and contents of the base model's files."""
+    """Sha256 over names and contents of the base model's files; its model card may be edited."""
     folder = resolve_folder(recipe.model.base)
-    files = sorted(path for path in folder.iterdir() if path.is_file())
+    files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix != ".md")
     return digest(*[f"{path.name}\n{sha256_file(path)}".encode() for path in files])
 
 

@@ -1,0 +1,119 @@
+"""A document that was met before costs the query's tokens only, and scores what it always did."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gmr.core.items import Image, Text
+from gmr.core.nouns import Document, Query
+from gmr.inference.documents import DocumentStore, document_key
+from gmr.inference.scoring import score_pairs
+from gmr.modeling.loading import load_model
+from gmr.modeling.model import RerankModel
+from gmr.modeling.processor import PromptProcessor
+from tests.helpers.pairs import noise_picture
+from tests.helpers.tiny_checkpoints import tiny_checkpoint
+
+PAGES = [Document(f"d{n}", (Image(noise_picture(40 + 8 * n, 60)),)) for n in range(3)]
+
+
+def pairs(*questions: str) -> list[tuple[Query, Document]]:
+    return [(Query(text, (Text(text),)), page) for text in questions for page in PAGES]
+
+
+@pytest.fixture(scope="module", params=["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
+def model(request: pytest.FixtureRequest) -> RerankModel:
+    folder = tiny_checkpoint(request.param)
+    return load_model(folder, template="monoqwen2-vl", device="cpu", self_check=False)
+
+
+@pytest.fixture
+def tokens(model: RerankModel, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Tokens of each pass through the language model."""
+    passes = []
+    original = model.forward
+
+    def counted(input_ids: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
+        passes.append(input_ids.numel())
+        return original(input_ids, *args, **options)
+
+    monkeypatch.setattr(model, "forward", counted)
+    return passes
+
+
+def test_known_documents_cost_the_querys_tokens_and_score_the_same(
+    model: RerankModel, tokens: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = DocumentStore(2**24)
+    first, second = pairs("a red apple"), pairs("the queen", "two cats")
+    expected = score_pairs(model, [*first, *second], engine="padded")
+    tokens.clear()
+    found = score_pairs(model, first, documents=store)
+    whole = sum(tokens)
+    assert len(store) == len(PAGES)
+    tokens.clear()
+    monkeypatch.setattr(model.processor, "preprocess", lambda images: pytest.fail("a picture was opened"))
+    again = score_pairs(model, second, documents=store)
+    prompts = [model.processor.encode(*pair) for pair in second]
+    assert sum(tokens) == sum(len(prompt.input_ids) - prompt.num_document for prompt in prompts) < whole
+    np.testing.assert_allclose(np.concatenate([found, again]), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("max_rows", [1, 2, 100])
+def test_passes_of_any_size_keep_documents(model: RerankModel, max_rows: int) -> None:
+    store = DocumentStore(2**24)
+    asked = pairs("a red apple", "the queen", "two cats")
+    expected = score_pairs(model, asked, engine="padded")
+    for _ in range(2):
+        np.testing.assert_allclose(
+            score_pairs(model, asked, documents=store, max_rows=max_rows), expected, atol=1e-5
+        )
+    assert len(store) == len(PAGES)
+
+
+def test_a_full_store_drops_what_was_unused_longest_and_a_small_one_keeps_nothing(model: RerankModel) -> None:
+    store = DocumentStore(2**24)
+    score_pairs(model, pairs("x")[:1], documents=store)
+    size = store.num_bytes
+    tight = DocumentStore(2 * size)
+    score_pairs(model, pairs("x"), documents=tight)
+    assert tight.num_bytes <= 2 * size
+    none = DocumentStore(0)
+    score_pairs(model, pairs("x"), documents=none)
+    assert (len(none), none.num_bytes) == (0, 0)
+    store.clear()
+    assert (len(store), store.num_bytes) == (0, 0)
+    with pytest.raises(ValueError, match="max_bytes must be at least 0"):
+        DocumentStore(-1)
+
+
+def test_keys_tell_documents_apart_and_not_queries(model: RerankModel) -> None:
+    token = model.processor.image_token_id
+    keys = [
+        document_key(model.processor.encode(*pair), placeholder=token)
+        for pair in pairs("a red apple", "the queen")
+    ]
+    assert len(set(keys[:3])) == 3
+    assert keys[:3] == keys[3:]
+
+
+def test_text_of_document_and_query_that_meet_in_one_token_is_not_the_documents() -> None:
+    processor = PromptProcessor.from_pretrained(tiny_checkpoint("qwen2_vl"), template="jina-reranker-m0")
+    for text in ("red", "a ", "the page\n\n"):
+        document = Document("d", (Text(text),))
+        prompts = [processor.encode(Query("q", (Text(query),)), document) for query in ("one", "\ntwo", " ")]
+        shared = min(prompt.num_document for prompt in prompts)
+        assert len({tuple(prompt.input_ids[:shared]) for prompt in prompts}) == 1
+        assert shared > 3
+
+
+def test_where_the_query_comes_first_nothing_is_kept() -> None:
+    model = load_model(tiny_checkpoint("qwen2_5_vl"), device="cpu", self_check=False)
+    store = DocumentStore(2**24)
+    asked = pairs("a red apple", "the queen")
+    np.testing.assert_allclose(
+        score_pairs(model, asked, documents=store), score_pairs(model, asked, engine="padded"), atol=1e-5
+    )
+    assert len(store) == 0

@@ -1,0 +1,56 @@
+"""The benchmarks run, their variants agree, and their ratios are of what they say."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from benchmarks import inference, models, training, workloads
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Models and pictures of the smallest size."""
+    for name, value in {"WIDTH": 48, "NUM_LAYERS": 2, "VISION_WIDTH": 32, "VISION_LAYERS": 6}.items():
+        monkeypatch.setattr(models, name, value)
+    monkeypatch.setattr(models, "PICTURE_SIDE", 112)
+    monkeypatch.setattr(workloads, "PICTURE_SIDE", 112)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", models.ARCHITECTURES)
+def test_inference(small: None, architecture: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = tmp_path / "result.json"
+    options = [
+        "--repeats",
+        "1",
+        "--workload",
+        "I->T",
+        "--architecture",
+        architecture,
+        "--output",
+        str(output),
+    ]
+    monkeypatch.setattr(sys, "argv", ["inference", *options])
+    inference.main()
+    result = json.loads(output.read_text())["results"][architecture]["I->T"]
+    assert max(result["largest_difference_of_scores"].values()) <= 2e-5
+    packed = result["seconds"]["packed"]["median_s"]
+    best = min(
+        value["median_s"]
+        for name, value in result["seconds"].items()
+        if name.startswith("Cross") and "our" not in name
+    )
+    assert result["times_faster_than_cross_encoder"]["packed"] == pytest.approx(best / packed, abs=0.01)
+
+
+@pytest.mark.slow
+def test_training(small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = tmp_path / "result.json"
+    monkeypatch.setattr(training, "TRAINING", [workloads.Workload("I->T 1+7", 8, "i", "t", 10)])
+    options = ["--repeats", "1", "--architecture", "qwen3_vl", "--output", str(output)]
+    monkeypatch.setattr(sys, "argv", ["training", *options])
+    training.main()
+    result = json.loads(output.read_text())["results"]["qwen3_vl"]["I->T 1+7"]
+    assert max(result["relative_gradient_distance"].values()) <= 1e-5
+    assert result["times_smaller"] > 2, "activations of the query's picture are kept once, not eight times"
