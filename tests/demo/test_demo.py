@@ -55,7 +55,7 @@ def test_the_verdict_on_the_two_objectives_follows_the_test(delta, p, said):
     assert any(said in line for line in lines)
 
 
-def test_a_task_type_counts_as_beaten_only_with_interval_above_zero_and_small_p():
+def test_task_types_are_counted_by_interval_and_again_after_correction():
     rows = [_row("type", "t2i"), _row("type", "i2i"), _row("type", "i2t")]
     comparisons = [
         _comparison("SFT", "base", 0.2, 0.01, "type", "t2i"),
@@ -63,8 +63,8 @@ def test_a_task_type_counts_as_beaten_only_with_interval_above_zero_and_small_p(
         _comparison("SFT", "base", 0.04, 0.01, "type", "i2t"),
     ]
     line = next(line for line in verdicts(rows, comparisons, SYSTEMS) if line.startswith("SFT beats"))
-    assert "the base in 1 of 3" in line
-    assert "the first stage in 0 of 3" in line
+    assert "the base in 2 of 3 task types (1 after correction)" in line
+    assert "the first stage in 0 of 3 task types (0 after correction)" in line
 
 
 def test_only_comparisons_over_all_types_are_told_line_by_line():

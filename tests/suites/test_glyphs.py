@@ -13,13 +13,23 @@ from gmr.core.errors import DataError
 from gmr.core.items import Image, Text, images_of, item_key, modality, text_of
 from gmr.core.nouns import TASK_TYPES
 from gmr.suites.glyphs.characters import characters, parse_characters
-from gmr.suites.glyphs.faces import DESIGNS, TEST_FACES, TRAIN_FACES, glyph_image, page_image
+from gmr.suites.glyphs.faces import (
+    DESIGNS,
+    NUM_PLACES,
+    NUM_VARIANTS,
+    SHAPES,
+    SIZE_PX,
+    TEST_FACES,
+    TRAIN_FACES,
+    glyph_image,
+    page_image,
+)
 from gmr.suites.glyphs.items import item_of
 from gmr.suites.glyphs.naming import NamingExamples
 from gmr.suites.glyphs.neighbours import Neighbours
 from gmr.suites.glyphs.operations import operations
 from gmr.suites.glyphs.selection import family_key
-from gmr.suites.glyphs.training import training_set
+from gmr.suites.glyphs.training import FACE_KINDS, training_set
 
 CHECKSUMS = {
     "characters.tsv": "067e6e4538048fddfcaedac7495006dc21155ea901297aed95aed3b67dd8ddd9",
@@ -289,3 +299,44 @@ def test_a_broken_table_names_file_and_line():
 
 def test_designs_are_made_of_faces():
     assert {face for row in DESIGNS.values() for face in row} <= {*TRAIN_FACES, *TEST_FACES}
+
+
+def test_a_reshaped_picture_is_another_picture_of_the_same_size():
+    shown = {
+        variant: np.asarray(glyph_image(ord("A"), f"sans~{variant}").open())
+        for variant in range(0, NUM_VARIANTS, NUM_PLACES)
+    }
+    assert len(shown) == len(SHAPES)
+    assert {pixels.shape for pixels in shown.values()} == {(SIZE_PX, SIZE_PX, 3)}
+    assert len({pixels.tobytes() for pixels in shown.values()}) == len(SHAPES)
+    ink = {SHAPES[variant // NUM_PLACES]: (255 - pixels).sum() for variant, pixels in shown.items()}
+    assert ink["light"] < ink["plain"] < ink["heavy"]
+    assert ink["narrow"] < ink["plain"] < ink["wide"]
+    plain = np.asarray(glyph_image(ord("A"), "sans").open())
+    assert np.array_equal(shown[0], plain)
+
+
+def test_no_picture_is_reshaped_where_the_face_is_asked_for():
+    examples = training_set().examples
+    seen = set()
+    for source, number in zip(examples._sources, range(4000), strict=False):
+        if source.plan.kind in FACE_KINDS:
+            example = examples[number]
+            ids = [document.doc_id for document in example.positives] + list(example.negatives.doc_ids)
+            variants = {int(doc_id.partition("~")[2] or 0) for doc_id in ids}
+            assert max(variants) < NUM_PLACES
+            seen |= variants
+    assert len(seen) > 1, "moved and scaled they are"
+
+
+def test_random_negatives_are_varied_as_often_as_hard_ones():
+    training = training_set()
+    pool = training.pools["t2i"].doc_ids
+    hard = [
+        doc_id
+        for example in training.examples[:900]
+        if example.example_id.startswith("t2i-")
+        for doc_id in example.negatives.doc_ids
+    ]
+    shares = [sum("~" in doc_id for doc_id in ids) / len(ids) for ids in (pool, hard)]
+    assert all(0.33 < share < 0.47 for share in shares), shares

@@ -47,13 +47,13 @@ class DemoPlan:
         num_seeds: training runs per objective.
     """
 
-    num_steps: int = 420
+    num_steps: int = 1000
     num_queries: int | None = None
     num_seeds: int = 1
 
 
 FULL = DemoPlan()
-QUICK = DemoPlan(num_steps=60, num_queries=20)
+QUICK = DemoPlan(num_steps=120, num_queries=20)
 
 
 @dataclass(frozen=True)

@@ -51,16 +51,14 @@ def verdicts(
     for system in systems:
         if system.role != "trained":
             continue
-        beaten = {
-            other: sum(
-                row.level == "type" and row.a == system.name and row.b == other and is_better(row)
-                for row in comparisons
-            )
-            for other in (FIRST_STAGE.name, BASE.name)
-        }
-        told = " and ".join(f"the {other} in {count} of {num_types}" for other, count in beaten.items())
+        told = []
+        for other in (FIRST_STAGE.name, BASE.name):
+            found = [row for row in comparisons if (row.level, row.a, row.b) == ("type", system.name, other)]
+            above, sure = sum(row.delta.low > 0 for row in found), sum(map(is_better, found))
+            told.append(f"the {other} in {above} of {num_types} task types ({sure} after correction)")
         lines.append(
-            f"{system.name} beats {told} task types (interval above 0, corrected p < {SIGNIFICANT})."
+            f"{system.name} beats {' and '.join(told)}: 95% interval of the paired difference above 0; correction "
+            f"by Holm over all tests, p < {SIGNIFICANT}."
         )
     lines += [
         _sft_against_cl(row)
