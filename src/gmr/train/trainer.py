@@ -30,6 +30,7 @@ from gmr.train.callbacks import EarlyStopping, FollowEpoch, LogBeforeSave, SkipB
 from gmr.train.checkpoints import rotate, write_manifest
 from gmr.train.collator import GroupCollator
 from gmr.train.dev import evaluate_dev
+from gmr.train.memory import GiveBackMemory
 from gmr.train.optimizers import MuonAdamW
 from gmr.train.recipe import OptimizerSection
 from gmr.train.sampling import EpochSampler, GroupDataset
@@ -101,7 +102,7 @@ class RerankTrainer(Trainer):
             ),
             train_dataset=train_dataset,
             eval_dataset=self.dev_tasks or None,
-            callbacks=[LogBeforeSave(), self.guard, FollowEpoch(self.sampler), *callbacks],
+            callbacks=[LogBeforeSave(), self.guard, FollowEpoch(self.sampler), GiveBackMemory(), *callbacks],
         )
         # Both write to stdout, which belongs to the results of a command.
         self.remove_callback(ProgressCallback)
