@@ -65,7 +65,7 @@ def test_logits_and_gradients_are_those_of_padded_pairs(architecture: str, varia
     expected = gradients(model, padded)
     packed = packed_logits(model, prompts)
     found = gradients(model, packed)
-    assert float((packed - padded).detach().abs().max()) <= 1e-5
+    torch.testing.assert_close(packed, padded, atol=1e-5, rtol=5e-6)
     assert float((found - expected).norm()) <= 1e-5 * float(expected.norm())
 
 
@@ -242,7 +242,7 @@ def test_a_prefix_may_come_from_an_earlier_sequence(model: RerankModel) -> None:
             layout = to_device(batch.pop("layout"), torch.device("cpu"), **options)
             found.append(model(layout=layout, **batch))
         expected = model(**model.processor.collate([prompts[place] for place in places]))
-    torch.testing.assert_close(torch.cat(found), expected, atol=1e-5, rtol=0)
+    torch.testing.assert_close(torch.cat(found), expected, atol=1e-5, rtol=5e-6)
 
 
 def test_a_packed_sequence_can_be_laid_out_only_whole() -> None:

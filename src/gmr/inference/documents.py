@@ -4,10 +4,10 @@ A known document then costs a query only the query's own tokens.
 """
 
 import hashlib
-from collections import OrderedDict
 
 import numpy as np
 
+from gmr.inference.stores import ByteBoundedStore
 from gmr.modeling.packed_attention import KeptLayers
 from gmr.modeling.packing import cut_prompt
 from gmr.modeling.processor import Prompt
@@ -23,46 +23,9 @@ def document_key(prompt: Prompt, *, placeholder: int | None) -> str:
     return framed.hexdigest()
 
 
-def _size(layers: KeptLayers) -> int:
-    return sum(tensor.numel() * tensor.element_size() for pair in layers.values() for tensor in pair)
+class DocumentStore(ByteBoundedStore[KeptLayers]):
+    """Keys and values by document."""
 
-
-class DocumentStore:
-    """Keys and values by document, the most lately used, bounded by bytes; for one model and its weights.
-
-    Args:
-        max_bytes: most memory, where the model is; 0 keeps nothing.
-    """
-
-    def __init__(self, max_bytes: int) -> None:
-        if max_bytes < 0:
-            raise ValueError(f"max_bytes must be at least 0, got {max_bytes}")
-        self.max_bytes = max_bytes
-        self.num_bytes = 0
-        self._kept: OrderedDict[str, KeptLayers] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._kept)
-
-    def get(self, key: str) -> KeptLayers | None:
-        """Keys and values of a document by layer, if they are kept."""
-        layers = self._kept.get(key)
-        if layers is not None:
-            self._kept.move_to_end(key)
-        return layers
-
-    def put(self, key: str, layers: KeptLayers) -> None:
-        """Keep a document's; those unused for longest make room."""
-        size = _size(layers)
-        if key in self._kept or size > self.max_bytes:
-            return
-        self._kept[key] = layers
-        self.num_bytes += size
-        while self.num_bytes > self.max_bytes:
-            _, oldest = self._kept.popitem(last=False)
-            self.num_bytes -= _size(oldest)
-
-    def clear(self) -> None:
-        """Forget everything; needed after the model's weights have changed."""
-        self._kept.clear()
-        self.num_bytes = 0
+    def size_of(self, value: KeptLayers) -> int:
+        """Bytes of keys and values of all layers."""
+        return sum(tensor.numel() * tensor.element_size() for pair in value.values() for tensor in pair)

@@ -1,58 +1,28 @@
 """Each distinct picture goes through the vision tower once per call, and is kept while it is needed."""
 
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor
 
 from gmr.core.items import Image
+from gmr.inference.stores import ByteBoundedStore
 from gmr.modeling.model import RerankModel
 from gmr.modeling.processor import Prompt
 from gmr.modeling.vision_features import PictureFeatures
 
 
-class FeatureStore:
-    """Features of pictures from call to call, by content, the most lately used; for one model and its weights.
+class FeatureStore(ByteBoundedStore[PictureFeatures]):
+    """Features of pictures by content; one found here is neither decoded nor encoded, for its key is its file's."""
 
-    A picture found here is neither decoded nor encoded: a picture's key is that of its file.
+    def size_of(self, value: PictureFeatures) -> int:
+        """Bytes of all features of a picture."""
+        return value.num_bytes
 
-    Args:
-        max_bytes: most memory of all together, where the model is; 0 keeps nothing.
-    """
-
-    def __init__(self, max_bytes: int) -> None:
-        if max_bytes < 0:
-            raise ValueError(f"max_bytes must be at least 0, got {max_bytes}")
-        self.max_bytes = max_bytes
-        self.num_bytes = 0
-        self._features: OrderedDict[str, PictureFeatures] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._features)
-
-    def get(self, key: str) -> PictureFeatures | None:
-        """Features of a picture, if they are kept."""
-        features = self._features.get(key)
-        if features is not None:
-            self._features.move_to_end(key)
-        return features
-
-    def put(self, key: str, features: PictureFeatures) -> None:
-        """Keep features; those unused for longest make room."""
-        if key in self._features or features.num_bytes > self.max_bytes:
-            return
-        # A view would keep the features of the whole pass that it was cut from.
-        self._features[key] = features.clone()
-        self.num_bytes += features.num_bytes
-        while self.num_bytes > self.max_bytes:
-            _, oldest = self._features.popitem(last=False)
-            self.num_bytes -= oldest.num_bytes
-
-    def clear(self) -> None:
-        """Forget everything; needed after the model's weights have changed."""
-        self._features.clear()
-        self.num_bytes = 0
+    def own(self, value: PictureFeatures) -> PictureFeatures:
+        """A copy: a view would keep the features of the whole pass that it was cut from."""
+        return value.clone()
 
 
 class PictureCache:

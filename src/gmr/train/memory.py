@@ -22,8 +22,8 @@ def _malloc_trim() -> Callable[[int], int] | None:
 class GiveBackMemory(TrainerCallback):
     """Every few steps the C library gives free memory back.
 
-    Hardly two packed batches are of one length, so freed blocks seldom fit again, and glibc keeps them: the small model's
-    training would grow by a megabyte or two with every step. Asking for it costs a thousandth of a step.
+    Hardly two packed batches are of one length, so freed blocks seldom fit again, and glibc keeps them: the small
+    model's training would grow by a megabyte or two with every step.
     """
 
     def on_step_end(
