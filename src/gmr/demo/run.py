@@ -111,7 +111,6 @@ def run_demo(
     num_seeds = seeds or plan.num_seeds
     folder = Path(output_dir)
     _claim(folder)
-    tasks = suites.load("glyphs", limit=plan.num_queries)
     say = _Steps(progress, total=3)
 
     trained = [
@@ -122,6 +121,8 @@ def run_demo(
     jobs = [_job(system, plan, folder / "runs") for system in trained]
     say(f"training {', '.join(job.name for job in jobs)}: {plan.num_steps} steps each from the same start")
     models = dict(zip((system.name for system in trained), train_all(jobs, progress=progress), strict=True))
+    # Not before: the parent process would hold all pictures while the runs need the memory.
+    tasks = suites.load("glyphs", limit=plan.num_queries)
     curves = [curve for system in trained for curve in _curves(system, models[system.name].history)]
     systems = [CHANCE, PIXELS, FIRST_STAGE, BASE, *trained]
     folders = {name: model.folder for name, model in models.items()}

@@ -87,7 +87,7 @@ class PixelCache:
         max_picture_bytes: A picture with larger patches is not kept.
     """
 
-    def __init__(self, *, max_bytes: int = 64 * 2**20, max_picture_bytes: int = 2**16) -> None:
+    def __init__(self, *, max_bytes: int = 32 * 2**20, max_picture_bytes: int = 2**16) -> None:
         self.max_bytes = max_bytes
         self.max_picture_bytes = max_picture_bytes
         self._patches: dict[str, Patches] = {}

@@ -107,7 +107,7 @@ def _cell(code_point: int, face: str, size_px: int) -> PilImage.Image:
 
 
 # Small enough that several processes may each hold one; a picture takes a fifth of a millisecond to draw again.
-@lru_cache(maxsize=8192)
+@lru_cache(maxsize=4096)
 def glyph_image(code_point: int, face: str, size_px: int = SIZE_PX) -> Image:
     """Picture of one character, black on white, ``(size_px, size_px)`` RGB.
 
@@ -119,7 +119,7 @@ def glyph_image(code_point: int, face: str, size_px: int = SIZE_PX) -> Image:
     return Image(_cell(code_point, face, size_px).convert("RGB"))
 
 
-@lru_cache(maxsize=2048)
+@lru_cache(maxsize=512)
 def page_image(code_points: tuple[int, ...], face: str) -> Image:
     """Picture of a page that shows four characters, two by two, ``(PAGE_PX, PAGE_PX)`` RGB."""
     canvas = PilImage.new("L", (PAGE_PX, PAGE_PX), 255)

@@ -85,7 +85,7 @@ def has_picture(doc_id: str) -> bool:
     return not doc_id.startswith("n-")
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=4096)
 def document(doc_id: str) -> Document:
     """The document that an id stands for."""
     return Document(doc_id, item_of(doc_id))
