@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from threading import Thread
 
 POLL_S = 0.5
 
@@ -26,8 +27,10 @@ def workers(num_jobs: int) -> Iterator[ProcessPoolExecutor]:
 
 
 def _quiet_worker() -> None:
-    """One thread, and no word on the terminal that the parent draws its bar on."""
+    """One thread, no word on the terminal that the parent draws its bar on, and no life after the parent's."""
     import logging
+
+    Thread(target=_end_with_the_parent, daemon=True).start()
 
     # Every new shape of a matrix product is a kernel that oneDNN keeps, with its buffers, up to a thousand of them; and
     # hardly two packed sequences are of one length. Read when torch is imported.
@@ -37,3 +40,11 @@ def _quiet_worker() -> None:
 
     torch.set_num_threads(1)
     logging.disable(logging.WARNING)
+
+
+def _end_with_the_parent() -> None:
+    """Whatever ended it, a parent that is gone wants no results; its checkpoints are what it goes on from."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
