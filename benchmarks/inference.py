@@ -4,7 +4,6 @@ python -m benchmarks.inference                 about six minutes of one core
 python -m benchmarks.inference --repeats 1 --architecture qwen2_5_vl --workload "T->T"
 """
 
-import argparse
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 from tests.helpers.processors import without_videos
 
-from benchmarks.measure import interleaved, machine, summary, write
+from benchmarks.measure import arguments_parser, interleaved, machine, summary, write
 from benchmarks.models import ARCHITECTURES, random_model
 from benchmarks.workloads import INFERENCE, Workload
 from gmr.core.items import Image, Text
@@ -98,13 +97,9 @@ def measure(model: RerankModel, folder: Path, workload: Workload, *, repeats: in
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments_parser(__doc__, output="inference-cpu.json")
     parser.add_argument("--architecture", choices=ARCHITECTURES, action="append")
     parser.add_argument("--workload", choices=[each.name for each in INFERENCE], action="append")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/inference-cpu.json"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     found: dict[str, Any] = {}

@@ -1,5 +1,6 @@
 """Interleaved measurements in CPU seconds, and what belongs beside them."""
 
+import argparse
 import platform
 import statistics
 import time
@@ -35,6 +36,14 @@ def summary(seconds: Mapping[str, list[float]]) -> dict[str, dict[str, float]]:
         }
         for name, values in seconds.items()
     }
+
+
+def arguments_parser(about: str | None, *, output: str, repeats: int = 3) -> argparse.ArgumentParser:
+    """The options that all benchmarks have."""
+    parser = argparse.ArgumentParser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--repeats", type=int, default=repeats, help="timed turns of all variants")
+    parser.add_argument("--output", type=Path, default=Path("benchmarks/results") / output)
+    return parser
 
 
 def machine() -> dict[str, Any]:

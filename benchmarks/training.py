@@ -3,7 +3,6 @@
 python -m benchmarks.training                 about five minutes of one core
 """
 
-import argparse
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,7 +12,7 @@ import torch
 from tests.helpers.processors import without_videos
 from torch import Tensor
 
-from benchmarks.measure import interleaved, machine, summary, write
+from benchmarks.measure import arguments_parser, interleaved, machine, summary, write
 from benchmarks.models import ARCHITECTURES, random_model
 from benchmarks.workloads import TRAINING, Workload
 from gmr.modeling.model import RerankModel
@@ -127,12 +126,8 @@ def measure(model: RerankModel, workload: Workload, *, repeats: int) -> dict[str
 
 def main() -> None:
     """Command line."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = arguments_parser(__doc__, output="training-cpu.json")
     parser.add_argument("--architecture", choices=ARCHITECTURES, action="append")
-    parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--output", type=Path, default=Path("benchmarks/results/training-cpu.json"))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     found: dict[str, Any] = {}

@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from benchmarks import inference, models, training, workloads
+import torch
+from benchmarks import attention, inference, models, training, workloads
 
 
 @pytest.fixture
@@ -54,3 +55,19 @@ def test_training(small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     result = json.loads(output.read_text())["results"]["qwen3_vl"]["I->T 1+7"]
     assert max(result["relative_gradient_distance"].values()) <= 1e-5
     assert result["times_smaller"] > 2, "activations of the query's picture are kept once, not eight times"
+
+
+def test_attention(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = tmp_path / "result.json"
+    monkeypatch.setattr(attention, "SHAPES", [(2, 2, 3, 4, 8)])
+    monkeypatch.setattr(attention, "CALLS", 1)
+    monkeypatch.setattr(sys, "argv", ["attention", "--repeats", "1", "--output", str(output)])
+    before = torch.get_float32_matmul_precision()
+    try:
+        attention.main()
+    finally:
+        torch.set_float32_matmul_precision(before)
+    result = json.loads(output.read_text())["results"]
+    assert set(result["attention (2, 2, 3, 4, 8)"]) == {
+        f"{name}, {precision}" for name in ("sdpa", "written out") for precision in ("highest", "medium")
+    }

@@ -18,6 +18,7 @@ from gmr.inference.scoring import score_pairs
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
 from gmr.modeling.vision_features import PictureFeatures
+from tests.helpers.counting import count_patches
 from tests.helpers.pairs import all_pairs, noise_picture, pairs_for
 from tests.helpers.tiny_checkpoints import ARCHITECTURES, tiny_checkpoint
 
@@ -30,15 +31,7 @@ def model() -> RerankModel:
 @pytest.fixture
 def encoded(model: RerankModel, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Patches of each pass through the vision tower."""
-    passes = []
-    original = model.encode_pictures
-
-    def counted(pixel_values: torch.Tensor, grids: torch.Tensor) -> PictureFeatures:
-        passes.append(len(pixel_values))
-        return original(pixel_values, grids)
-
-    monkeypatch.setattr(model, "encode_pictures", counted)
-    return passes
+    return count_patches(model, monkeypatch)
 
 
 def distinct_patches(model: RerankModel, pairs: list[tuple[Query, Document]]) -> int:
@@ -199,6 +192,11 @@ def test_a_picture_is_forgotten_after_its_last_prompt(model: RerankModel) -> Non
     cache.release(prompts[3:])
     assert not cache._features
     assert cache._bytes == 0
+
+
+def test_an_engine_that_there_is_not_is_named(model: RerankModel) -> None:
+    with pytest.raises(ValueError, match="engine 'fast' is unknown; known are auto, packed, padded"):
+        score_pairs(model, [], engine="fast")
 
 
 def test_no_pairs_have_no_scores(model: RerankModel) -> None:

@@ -21,6 +21,7 @@ from gmr.modeling.packed_attention import packed_attention, to_device
 from gmr.modeling.packed_batch import collate_packed
 from gmr.modeling.packing import Part, Span, lay_out, pack
 from gmr.modeling.self_check import check_packed
+from tests.helpers.counting import count_patches
 from tests.helpers.pairs import pairs_for
 from tests.helpers.tiny_checkpoints import ARCHITECTURES, tiny_checkpoint
 
@@ -76,14 +77,7 @@ def test_one_pass_computes_shared_tokens_and_pictures_once(model: RerankModel, m
     whole = sum(len(prompt.input_ids) for prompt in prompts)
     shared = sum(part.num_shared * (len(part.prompts) - 1) for part in parts)
     assert packed.num_tokens == whole - shared < 0.6 * whole
-    patches = []
-    original = model.encode_pictures
-
-    def counted(pixel_values: torch.Tensor, grids: torch.Tensor) -> Any:
-        patches.append(len(pixel_values))
-        return original(pixel_values, grids)
-
-    monkeypatch.setattr(model, "encode_pictures", counted)
+    patches = count_patches(model, monkeypatch)
     with torch.inference_mode():
         model(**collate_packed(model.processor, packed))
     distinct = {image.key: image for prompt in prompts for image in prompt.images}

@@ -10,9 +10,12 @@ from torch import Tensor
 from transformers import TrainerCallback
 
 from gmr.core.errors import ConfigError, ModelError
+from gmr.modeling import loading
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
 from gmr.objectives import ObjectiveConfig
+from gmr.train import trainer as trainer_module
+from gmr.train.collator import GroupCollator
 from gmr.train.recipe import EvaluationSection, FreezeSection
 from gmr.train.run import TrainResult
 from gmr.train.sampling import EpochSampler, GroupDataset
@@ -298,3 +301,24 @@ def test_the_log_has_one_row_per_step_and_the_dev_file_one_per_evaluation_and_ta
     dev = [line.split(",")[:3] for line in (tmp_path / "dev.csv").read_text().splitlines()[1:]]
     assert dev == [[step, task, "ndcg@10"] for step in "24" for task in ("mean", "colours-text")]
     assert list((tmp_path / "tensorboard").iterdir())
+
+
+def test_a_recipe_cannot_have_an_engine_that_the_check_at_load_refuses(tmp_path: Path, monkeypatch) -> None:
+    def refuse(model: object) -> None:
+        raise ModelError("the scores differ")
+
+    monkeypatch.setattr(loading, "check_packed", refuse)
+    with pytest.raises(ModelError, match="engine 'packed' cannot be used with this model: the scores differ"):
+        run(tiny_recipe(model={"engine": "packed"}), tmp_path / "packed")
+    passes: list[set[str]] = []
+
+    class Watch(GroupCollator):
+        def __call__(self, groups):
+            batch = super().__call__(groups)
+            passes.append(set(batch["passes"][0]))
+            return batch
+
+    monkeypatch.setattr(trainer_module, "GroupCollator", Watch)
+    run(tiny_recipe(max_steps=1, dev=""), tmp_path / "auto", dev_tasks=[])
+    assert passes
+    assert all("attention_mask" in names and "layout" not in names for names in passes)

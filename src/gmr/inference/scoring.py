@@ -54,14 +54,18 @@ def score_pairs(
         ``(pairs,)`` float32, higher is better, unbounded. Engines differ by rounding alone.
 
     Raises:
+        ValueError: an engine that there is not.
         DataError: a pair that cannot be rendered, or a picture that cannot be opened; by id.
         ModelError: a score that is not finite, or a single pair that does not fit into memory; both by id.
     """
+    chosen = model.engine if engine == "auto" else engine
+    if chosen not in ENGINES:
+        raise ValueError(f"engine {engine!r} is unknown; known are auto, {', '.join(ENGINES)}")
     rows = _distinct_rows(model, pairs)
     prompts = [row.prompt for row in rows]
     # Four patches make one token in all families: a pass through the tower is about as large as a batch.
     cache = PictureCache(model, prompts, max_patches=4 * batch_tokens, max_bytes=picture_bytes, store=store)
-    scorer = ENGINES[model.engine if engine == "auto" else engine](model, prompts, cache, documents)
+    scorer = ENGINES[chosen](model, prompts, cache, documents)
     scores = np.empty(len(pairs), dtype=np.float32)
     bar = tqdm(total=len(pairs), desc="scoring", unit="pair", disable=not progress)
     with bar, _evaluation_mode(model), fast_products(model.device), torch.inference_mode():

@@ -1,8 +1,8 @@
 """Attention of rows: SDPA, or on a CPU for short rows the formula written out, which is faster there.
 
 torch's flash kernel for CPUs works in small blocks. With short rows a matrix product of a block costs more than what
-it computes: under ``torch.set_float32_matmul_precision("medium")``, which makes all other products faster, 111 rows
-of 11 queries and 32 keys take 41 ms there and back against 2 ms (one core of an AMD EPYC, torch 2.13).
+it computes, most of all under ``torch.set_float32_matmul_precision("medium")``, which makes all other products faster:
+``python -m benchmarks.attention`` measures it.
 """
 
 import torch

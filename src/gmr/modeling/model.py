@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from gmr.core.errors import ModelError
 from gmr.modeling.backbones import Backbone, backbone_facts
 from gmr.modeling.heads import HeadConfig
-from gmr.modeling.packed_attention import PackedLayout, to_device, use_packed_attention
+from gmr.modeling.packed_attention import DeviceLayout, to_device, use_packed_attention
 from gmr.modeling.packing import Layout
 from gmr.modeling.positions import picture_positions
 from gmr.modeling.vision_attention import use_windowed_attention
@@ -133,7 +133,7 @@ class RerankModel(nn.Module):
         attention_mask: Tensor | None,
         *,
         position_ids: Tensor | None = None,
-        layout: PackedLayout | None = None,
+        layout: DeviceLayout | None = None,
         pixel_values: Tensor | None = None,
         image_grid_thw: Tensor | None = None,
         image_index: Tensor | None = None,
@@ -189,7 +189,7 @@ class RerankModel(nn.Module):
         attention_mask: Tensor | None = None,
         *,
         last: Tensor | None = None,
-        layout: Layout | PackedLayout | None = None,
+        layout: Layout | DeviceLayout | None = None,
         position_ids: Tensor | None = None,
         pixel_values: Tensor | None = None,
         image_grid_thw: Tensor | None = None,

@@ -33,7 +33,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class PackedLayout:
+class DeviceLayout:
     """A ``Layout`` on the model's device, with the keys and values that are kept from and for other sequences.
 
     Attributes:
@@ -55,7 +55,7 @@ def to_device(
     *,
     read: tuple[KeptLayers, ...] = (),
     write: tuple[tuple[int, int, KeptLayers], ...] = (),
-) -> PackedLayout:
+) -> DeviceLayout:
     """The layout's indices and masks as tensors."""
 
     def tensor(values: Any) -> Any:
@@ -71,7 +71,7 @@ def to_device(
         )
         for bucket in layout.buckets
     )
-    return PackedLayout(calls, tensor(layout.order), read, write)
+    return DeviceLayout(calls, tensor(layout.order), read, write)
 
 
 def use_packed_attention(causal_model: Any, facts: Backbone) -> None:
@@ -107,7 +107,7 @@ def packed_attention(
     *,
     scaling: float | None = None,
     dropout: float = 0.0,
-    packed_layout: PackedLayout | None = None,
+    packed_layout: DeviceLayout | None = None,
     **options: Any,
 ) -> tuple[Tensor, None]:
     """Every token attends to its prefix and, causally, to its own span.

@@ -16,8 +16,7 @@ from gmr.modeling.processor import Prompt
 
 Indices = npt.NDArray[np.int64]
 
-# One call more costs about as much as attention over this many padded (query, key) pairs, forward and backward,
-# measured on a small model on a CPU; for large models the difference drowns.
+# Padded (query, key) pairs that are computed in vain rather than making another call; for large models either drowns.
 CALL_COST = 16_384
 # Most entries of a mask that differs from row to row, and most keys that are gathered for one call.
 MAX_MASK = 4_194_304

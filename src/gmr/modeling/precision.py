@@ -1,8 +1,8 @@
 """Faster float32 matrix products on CPUs whose faster kernel is as accurate.
 
 ``torch.set_float32_matmul_precision("medium")`` allows a CPU to multiply in bfloat16, by oneDNN's kernels.
-Where a processor has no fast bfloat16 products, oneDNN keeps float32, and is up to twice as fast as the default (AMD
-EPYC, torch 2.13). Which of both it is cannot be asked, but it can be measured.
+Where a processor has no fast bfloat16 products, oneDNN keeps float32, and is often faster than the
+default (``python -m benchmarks.attention``). Which of both it is cannot be asked, but it can be measured.
 """
 
 from collections.abc import Iterator

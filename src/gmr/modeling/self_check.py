@@ -57,7 +57,7 @@ def check_packed(model: RerankModel) -> None:
     """Score synthetic pairs that share a prefix in a packed sequence, and again with the prefix kept from it.
 
     Three queries or documents of different lengths, with pictures where the template takes them. A wrong mask, a wrong
-    position or a wrong prefix shows as a difference of 1e-2 to 5, right ones as 1e-6 to 1e-5.
+    position or a wrong prefix shows as a difference far above rounding.
 
     Raises:
         ModelError: saying what differed, by how much, and how much is allowed.

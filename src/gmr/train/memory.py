@@ -23,7 +23,7 @@ class GiveBackMemory(TrainerCallback):
     """Every few steps the C library gives free memory back.
 
     Hardly two packed batches are of one length, so freed blocks seldom fit again, and glibc keeps them: the small
-    model's training would grow by a megabyte or two with every step.
+    model's training would grow with every step.
     """
 
     def on_step_end(

@@ -140,7 +140,6 @@ def train(
         dev_tasks=dev_tasks,
         measure=recipe.evaluation.measure,
         max_dev_queries=recipe.evaluation.max_queries,
-        engine=recipe.model.engine,
         rows_per_pass=recipe.model.rows_per_pass,
         length_groups=recipe.model.length_groups,
         learning_rates={part: rate for part, rate in rates.items() if rate is not None},

@@ -51,6 +51,7 @@ def load_base(recipe: Recipe, *, device: torch.device) -> RerankModel:
         device=device,
         max_tokens=recipe.model.max_tokens,
         readout=recipe.model.readout,
+        engine=recipe.model.engine,
     )
     if recipe.head is not None and recipe.head != model.head_config:
         model.head_config = recipe.head

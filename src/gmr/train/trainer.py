@@ -60,7 +60,6 @@ class RerankTrainer(Trainer):
         dev_tasks: Sequence[RerankTask] = (),
         measure: str = "ndcg@10",
         max_dev_queries: int = 100,
-        engine: str = "auto",
         rows_per_pass: int | None = None,
         length_groups: int = 1,
         learning_rates: Mapping[str, float] | None = None,
@@ -96,7 +95,7 @@ class RerankTrainer(Trainer):
             args=args,
             data_collator=GroupCollator(
                 model.processor,
-                engine=model.engine if engine == "auto" else engine,
+                engine=model.engine,
                 rows_per_pass=rows_per_pass,
                 length_groups=length_groups,
             ),

@@ -106,7 +106,7 @@ def _cell(code_point: int, face: str, size_px: int) -> PilImage.Image:
     return _reshaped(canvas, SHAPES[split_variant(face)[1] // NUM_PLACES])
 
 
-# Small enough that several processes may each hold one; a picture takes a fifth of a millisecond to draw again.
+# Small enough that several processes may each hold one; drawing a picture again is cheap.
 @lru_cache(maxsize=4096)
 def glyph_image(code_point: int, face: str, size_px: int = SIZE_PX) -> Image:
     """Picture of one character, black on white, ``(size_px, size_px)`` RGB.
