@@ -1,7 +1,7 @@
 """Muon for the matrices and AdamW for the rest, as one optimizer.
 
 Muon makes the momentum of a matrix orthogonal before it is applied (K. Jordan et al., 2024, kellerjordan.github.io,
-"Muon"). The small model learns with it much faster from random weights (docs/nano.md).
+"Muon"). The small model learns with it much faster from random weights (docs/nano.md has what was measured).
 """
 
 from collections.abc import Callable, Iterable
