@@ -19,6 +19,8 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 
 ARCHITECTURES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3")
 VISION_ARCHITECTURES = ARCHITECTURES[:3]
+# Layers that packed sequences cannot compute: sliding windows among full attention, and linear attention.
+OTHER_ARCHITECTURES = ("qwen3_sliding", "qwen2_5_vl_sliding", "qwen3_5")
 WIDTH = 32
 PATCH, MERGE = 4, 2
 
@@ -64,8 +66,11 @@ TRAINING_TEXTS = (
 PROCESSOR_CLASSES = {
     "qwen2_vl": "Qwen2VLProcessor",
     "qwen2_5_vl": "Qwen2_5_VLProcessor",
+    "qwen2_5_vl_sliding": "Qwen2_5_VLProcessor",
     "qwen3_vl": "Qwen3VLProcessor",
+    "qwen3_5": "Qwen3VLProcessor",
 }
+SLIDING_WINDOW = 8
 
 
 def train_tokenizer() -> Qwen2Tokenizer:
@@ -102,7 +107,9 @@ def train_tokenizer() -> Qwen2Tokenizer:
 
 
 def tiny_config(architecture: str, tokenizer: Qwen2Tokenizer, *, tie: bool = False) -> Any:
-    """Configuration of two layers and 32 channels of ``architecture``."""
+    """Configuration of three layers and 32 channels of ``architecture``."""
+    sliding = architecture.endswith("_sliding")
+    architecture = architecture.removesuffix("_sliding")
     token_id = tokenizer.convert_tokens_to_ids
     heads = 4
     head_dim = WIDTH // heads * 2 if architecture.startswith("qwen3") else WIDTH // heads
@@ -122,6 +129,12 @@ def tiny_config(architecture: str, tokenizer: Qwen2Tokenizer, *, tie: bool = Fal
     }
     if architecture.startswith("qwen3"):
         text["head_dim"] = head_dim
+    if sliding:
+        text |= {"use_sliding_window": True, "sliding_window": SLIDING_WINDOW, "max_window_layers": 1}
+    if architecture == "qwen3_5":
+        text |= {"layer_types": ["linear_attention", "full_attention", "linear_attention"]}
+        text |= {f"linear_{side}_head_dim": 8 for side in ("key", "value")}
+        text |= {"linear_num_key_heads": 2, "linear_num_value_heads": 4}
     if architecture == "qwen3":
         return AutoConfig.for_model(
             "qwen3", rope_parameters={"rope_type": "default", "rope_theta": 1e4}, **text
@@ -134,6 +147,8 @@ def tiny_config(architecture: str, tokenizer: Qwen2Tokenizer, *, tie: bool = Fal
     }
     if architecture == "qwen3_vl":
         text["rope_parameters"]["mrope_interleaved"] = True
+    if architecture == "qwen3_5":
+        text["rope_parameters"] |= {"mrope_interleaved": True, "partial_rotary_factor": 1.0}
     vision: dict[str, Any] = {
         "depth": 3,
         "num_heads": 2,
@@ -149,6 +164,8 @@ def tiny_config(architecture: str, tokenizer: Qwen2Tokenizer, *, tie: bool = Fal
         vision |= {"hidden_size": 16, "intermediate_size": 32, "out_hidden_size": WIDTH}
     if architecture == "qwen2_5_vl":
         vision |= {"window_size": PATCH * MERGE * 2, "fullatt_block_indexes": [1]}
+    if architecture == "qwen3_5":
+        vision |= {"num_position_embeddings": 64}
     if architecture == "qwen3_vl":
         vision |= {"num_position_embeddings": 64, "deepstack_visual_indexes": [0, 1]}
     return AutoConfig.for_model(
@@ -168,7 +185,7 @@ def tiny_backbone(architecture: str, *, seed: int = 0, tie: bool = False) -> Pre
     config = tiny_config(architecture, trained_tokenizer(), tie=tie)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        factory = AutoModelForCausalLM if architecture == "qwen3" else AutoModelForImageTextToText
+        factory = AutoModelForCausalLM if config.model_type == "qwen3" else AutoModelForImageTextToText
         backbone: PreTrainedModel = factory.from_config(config).eval()
         for name, parameter in backbone.named_parameters():
             # Fresh norms are ones and fresh biases zeros: a loader that dropped them would go unnoticed.

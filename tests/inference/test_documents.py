@@ -8,7 +8,7 @@ import torch
 
 from gmr.core.items import Image, Text
 from gmr.core.nouns import Document, Query
-from gmr.inference.documents import DocumentStore, document_key
+from gmr.inference.documents import DocumentStore, prefix_key
 from gmr.inference.scoring import score_pairs
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
@@ -91,10 +91,8 @@ def test_a_full_store_drops_what_was_unused_longest_and_a_small_one_keeps_nothin
 
 def test_keys_tell_documents_apart_and_not_queries(model: RerankModel) -> None:
     token = model.processor.image_token_id
-    keys = [
-        document_key(model.processor.encode(*pair), placeholder=token)
-        for pair in pairs("a red apple", "the queen")
-    ]
+    prompts = [model.processor.encode(*pair) for pair in pairs("a red apple", "the queen")]
+    keys = [prefix_key(prompt, prompt.num_document, placeholder=token) for prompt in prompts]
     assert len(set(keys[:3])) == 3
     assert keys[:3] == keys[3:]
 

@@ -195,7 +195,9 @@ def test_a_picture_is_forgotten_after_its_last_prompt(model: RerankModel) -> Non
 
 
 def test_an_engine_that_there_is_not_is_named(model: RerankModel) -> None:
-    with pytest.raises(ValueError, match="engine 'fast' is unknown; known are auto, packed, padded"):
+    with pytest.raises(
+        ValueError, match="engine 'fast' is unknown; known are auto, packed, forked, padded, invariant"
+    ):
         score_pairs(model, [], engine="fast")
 
 

@@ -212,12 +212,15 @@ def test_a_model_whose_packed_scores_are_wrong_falls_back_or_is_refused(
 ) -> None:
     wrong_positions(monkeypatch)
     folder = tiny_checkpoint("qwen2_5_vl")
-    assert load_model(folder, device="cpu").engine == "padded"
-    assert "padded pairs are computed, which is slower" in caplog.text
+    model = load_model(folder, device="cpu")
+    assert (model.engine, model.packs) == ("forked", False)
+    assert "engine 'forked' is used, which is slower: packed: self-check: " in caplog.text
     with pytest.raises(ModelError, match="engine 'packed' cannot be used"):
         load_model(folder, device="cpu", engine="packed")
     assert load_model(folder, device="cpu", engine="padded").engine == "padded"
-    with pytest.raises(ModelError, match="engine 'fast' is unknown; known are auto, packed, padded"):
+    with pytest.raises(
+        ModelError, match="engine 'fast' is unknown; known are auto, packed, forked, padded, invariant"
+    ):
         load_model(folder, device="cpu", engine="fast")
 
 

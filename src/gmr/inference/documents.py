@@ -13,9 +13,9 @@ from gmr.modeling.packing import cut_prompt
 from gmr.modeling.processor import Prompt
 
 
-def document_key(prompt: Prompt, *, placeholder: int | None) -> str:
-    """SHA-256 of what stands before the query: token ids and the content of pictures, each with its length."""
-    part = cut_prompt(prompt, 0, prompt.num_document, placeholder)
+def prefix_key(prompt: Prompt, length: int, *, placeholder: int | None) -> str:
+    """SHA-256 of the first ``length`` tokens of a prompt: their ids and the content of their pictures, framed."""
+    part = cut_prompt(prompt, 0, length, placeholder)
     ids = np.asarray(part.input_ids, dtype=np.int64)
     framed = hashlib.sha256(f"{len(ids)}\n".encode() + ids.tobytes())
     for image, grid in zip(part.images, part.grids, strict=True):

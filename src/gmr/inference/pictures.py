@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gmr.core.items import Image
+from gmr.inference.preprocessing import PictureReader, Wanted
 from gmr.inference.stores import ByteBoundedStore
 from gmr.modeling.model import RerankModel
 from gmr.modeling.processor import Prompt
@@ -35,6 +36,8 @@ class PictureCache:
         max_bytes: most memory of kept features. Beyond it the oldest are dropped, and encoded again when
             needed.
         store: features from earlier calls, and where those of this one go; None for none.
+        alone: whether each picture goes through the tower by itself, so that no other changes a bit of it.
+        workers: threads that open and preprocess pictures ahead of the model.
     """
 
     def __init__(
@@ -45,14 +48,34 @@ class PictureCache:
         max_patches: int,
         max_bytes: int,
         store: FeatureStore | None = None,
+        alone: bool = False,
+        workers: int = 0,
     ) -> None:
         self._model = model
         self._store = FeatureStore(0) if store is None else store
         self._uses = Counter(image.key for prompt in prompts for image in prompt.images)
         self._features: dict[str, PictureFeatures] = {}
         self._bytes = 0
-        self._max_patches = max_patches
+        self._max_patches = 0 if alone else max_patches
         self._max_bytes = max_bytes
+        # What was computed with other pictures is kept apart from what was computed without.
+        self._name = "alone/" if alone else ""
+        self._reader = PictureReader(model.processor, workers=workers, max_patches=max_patches)
+
+    def __enter__(self) -> "PictureCache":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._reader.close()
+
+    def expect(self, prompts: Iterable[Prompt]) -> None:
+        """Note the order in which prompts will be computed: their pictures are prepared ahead of the model."""
+        wanted: dict[str, Wanted] = {}
+        for prompt in prompts:
+            for image, (_, height, width) in zip(prompt.images, prompt.grids, strict=True):
+                if image.key not in self._features and f"{self._name}{image.key}" not in self._store:
+                    wanted.setdefault(image.key, Wanted(image, height * width))
+        self._reader.expect(wanted.values())
 
     def batch_inputs(self, prompts: Sequence[Prompt]) -> dict[str, Tensor | PictureFeatures]:
         """The picture arguments of `RerankModel.forward` for ``prompts``; empty without pictures."""
@@ -88,7 +111,7 @@ class PictureCache:
     ) -> dict[str, PictureFeatures]:
         found = {key: self._features[key] for key in images if key in self._features}
         for key in images:
-            stored = self._store.get(key) if key not in found else None
+            stored = self._store.get(f"{self._name}{key}") if key not in found else None
             if stored is not None:
                 found[key] = stored
         chunk: list[str] = []
@@ -107,12 +130,12 @@ class PictureCache:
         return found
 
     def _encode(self, keys: list[str], images: dict[str, Image]) -> dict[str, PictureFeatures]:
-        pixel_values, grids = self._model.processor.preprocess([images[key] for key in keys])
+        pixel_values, grids = self._reader.take([images[key] for key in keys])
         encoded = dict(zip(keys, self._model.encode_pictures(pixel_values, grids).split(), strict=True))
         for key, features in encoded.items():
             self._features[key] = features
             self._bytes += features.num_bytes
-            self._store.put(key, features)
+            self._store.put(f"{self._name}{key}", features)
         while self._bytes > self._max_bytes and self._features:
             self._forget(next(iter(self._features)))
         return encoded

@@ -15,6 +15,7 @@ from gmr.core.nouns import Document, Query, check_pictures
 from gmr.inference.documents import DocumentStore
 from gmr.inference.engines import ENGINES
 from gmr.inference.pictures import FeatureStore, PictureCache
+from gmr.inference.preprocessing import num_workers
 from gmr.modeling.model import RerankModel
 from gmr.modeling.precision import fast_products
 from gmr.modeling.processor import Prompt
@@ -34,6 +35,7 @@ def score_pairs(
     picture_bytes: int = 4 * 2**30,
     store: FeatureStore | None = None,
     documents: DocumentStore | None = None,
+    workers: int | None = None,
     progress: bool = False,
 ) -> npt.NDArray[np.float32]:
     """Log-odds of every pair, in the order of ``pairs``.
@@ -41,13 +43,15 @@ def score_pairs(
     Args:
         model: the reranker; scored in evaluation mode, whatever mode it is in.
         pairs: queries and documents.
-        engine: ``packed``, ``padded``, or ``auto`` for the model's own choice.
+        engine: a key of `ENGINES`, or ``auto`` for the model's own choice.
         batch_tokens: most tokens of a forward pass, padding included.
         max_rows: most pairs of a pass.
         picture_bytes: most memory for features of pictures that later passes need again. Up to it every
             distinct picture is opened and encoded once.
         store: features of pictures from earlier calls of this model; those of this call are added.
         documents: the same for keys and values of documents, where the template puts the document first.
+        workers: threads that open and preprocess pictures while the model computes; None for as many as the machine
+            has cores to spare.
         progress: whether to show a progress bar on stderr.
 
     Returns:
@@ -56,7 +60,8 @@ def score_pairs(
     Raises:
         ValueError: an engine that there is not.
         DataError: a pair that cannot be rendered, or a picture that cannot be opened; by id.
-        ModelError: a score that is not finite, or a single pair that does not fit into memory; both by id.
+        ModelError: a score that is not finite, or a single pair that does not fit into memory, both by id; an engine
+            that the model cannot use.
     """
     chosen = model.engine if engine == "auto" else engine
     if chosen not in ENGINES:
@@ -64,12 +69,21 @@ def score_pairs(
     rows = _distinct_rows(model, pairs)
     prompts = [row.prompt for row in rows]
     # Four patches make one token in all families: a pass through the tower is about as large as a batch.
-    cache = PictureCache(model, prompts, max_patches=4 * batch_tokens, max_bytes=picture_bytes, store=store)
+    cache = PictureCache(
+        model,
+        prompts,
+        max_patches=4 * batch_tokens,
+        max_bytes=picture_bytes,
+        store=store,
+        alone=ENGINES[chosen].pictures_alone,
+        workers=num_workers() if workers is None else workers,
+    )
     scorer = ENGINES[chosen](model, prompts, cache, documents)
     scores = np.empty(len(pairs), dtype=np.float32)
     bar = tqdm(total=len(pairs), desc="scoring", unit="pair", disable=not progress)
-    with bar, _evaluation_mode(model), fast_products(model.device), torch.inference_mode():
+    with bar, cache, _evaluation_mode(model), fast_products(model.device), torch.inference_mode():
         passes = scorer.plan(range(len(rows)), max_tokens=batch_tokens, max_rows=max_rows)[::-1]
+        cache.expect(prompts[row] for each in reversed(passes) for row in each.rows)
         while passes:
             work = passes[-1]
             try:
@@ -85,6 +99,7 @@ def score_pairs(
                 left = sorted(row for each in passes for row in each.rows)
                 batch_tokens, max_rows = max(1, work.num_tokens // 2), half
                 passes = scorer.plan(left, max_tokens=batch_tokens, max_rows=max_rows)[::-1]
+                cache.expect(prompts[row] for each in reversed(passes) for row in each.rows)
                 torch.cuda.empty_cache()
                 continue
             passes.pop()

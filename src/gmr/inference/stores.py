@@ -32,6 +32,9 @@ class ByteBoundedStore(ABC, Generic[T]):
     def __len__(self) -> int:
         return len(self._kept)
 
+    def __contains__(self, key: str) -> bool:
+        return key in self._kept
+
     def get(self, key: str) -> T | None:
         """The value of a key, if it is kept."""
         value = self._kept.get(key)

@@ -33,7 +33,14 @@ class Backbone:
         return self.vision is not None
 
 
-_LAYERS = r"layers\.\d+\.(self_attn\.[qkvo]_proj|mlp\.(gate|up|down)_proj)"
+# A token sees all tokens before it: the only kind that packed sequences compute.
+PLAIN_LAYERS = frozenset({"full_attention"})
+# Kinds whose state after a prefix a cache holds; another kind is refused.
+CACHED_LAYERS = PLAIN_LAYERS | {"sliding_attention", "linear_attention"}
+
+_LAYERS = (
+    r"layers\.\d+\.(self_attn\.[qkvo]_proj|linear_attn\.(in_proj_(qkv|z)|out_proj)|mlp\.(gate|up|down)_proj)"
+)
 
 
 def _vision_language(model_type: str, architecture: str, processor_class: str) -> Backbone:
@@ -51,6 +58,7 @@ BACKBONES: dict[str, Backbone] = {
     "qwen2_vl": _vision_language("qwen2_vl", "Qwen2VLForConditionalGeneration", "Qwen2VLProcessor"),
     "qwen2_5_vl": _vision_language("qwen2_5_vl", "Qwen2_5_VLForConditionalGeneration", "Qwen2_5_VLProcessor"),
     "qwen3_vl": _vision_language("qwen3_vl", "Qwen3VLForConditionalGeneration", "Qwen3VLProcessor"),
+    "qwen3_5": _vision_language("qwen3_5", "Qwen3_5ForConditionalGeneration", "Qwen3VLProcessor"),
     "qwen3": Backbone(
         model_type="qwen3",
         architecture="Qwen3ForCausalLM",
@@ -66,8 +74,7 @@ def backbone_facts(config: Any, *, where: str) -> Backbone:
     """Facts of the family that ``config`` (a transformers configuration) belongs to.
 
     Raises:
-        ModelError: if the family is not one we know, or has attention layers that see only a part of the
-            prompt.
+        ModelError: if the family is not one we know, or has layers of a kind we do not.
     """
     facts = BACKBONES.get(config.model_type)
     if facts is None:
@@ -75,10 +82,14 @@ def backbone_facts(config: Any, *, where: str) -> Backbone:
             f"{where}: model_type {config.model_type!r} is not supported;"
             f" supported are {', '.join(BACKBONES)}"
         )
-    layers = set(getattr(config.get_text_config(), "layer_types", None) or ["full_attention"])
-    if layers != {"full_attention"}:
+    unknown = layer_types(config) - CACHED_LAYERS
+    if unknown:
         raise ModelError(
-            f"{where}: layer types {sorted(layers)} found, only full_attention is supported;"
-            " set use_sliding_window to false in config.json if the model was not trained with it"
+            f"{where}: layer types {sorted(unknown)} found, only {', '.join(sorted(CACHED_LAYERS))} are supported"
         )
     return facts
+
+
+def layer_types(config: Any) -> frozenset[str]:
+    """Kinds of layers that the text model of a transformers configuration has."""
+    return frozenset(getattr(config.get_text_config(), "layer_types", None) or PLAIN_LAYERS)

@@ -1,6 +1,7 @@
 """Pictures for the Qwen-VL family: the patch grid from the size alone, the pixels when a batch needs them."""
 
 from collections.abc import Sequence
+from threading import Lock
 from typing import Any
 
 import torch
@@ -80,7 +81,7 @@ def image_grid(processor: Qwen2VLImageProcessorPil, size: tuple[int, int]) -> Gr
 
 
 class PixelCache:
-    """Patches of small pictures met again and again, such as glyphs over the epochs of a training.
+    """Patches of small pictures met again and again, such as glyphs over the epochs of a training; safe with threads.
 
     Args:
         max_bytes: Most memory of all together; the oldest go first.
@@ -92,6 +93,7 @@ class PixelCache:
         self.max_picture_bytes = max_picture_bytes
         self._patches: dict[str, Patches] = {}
         self._num_bytes = 0
+        self._lock = Lock()
 
     def __len__(self) -> int:
         return len(self._patches)
@@ -104,14 +106,17 @@ class PixelCache:
         """Keeps a copy of the patches if they are small."""
         pixels, grid = patches
         num_bytes = pixels.numel() * pixels.element_size()
-        if num_bytes > self.max_picture_bytes or image.key in self._patches:
+        if num_bytes > self.max_picture_bytes:
             return
-        while self._patches and self._num_bytes + num_bytes > self.max_bytes:
-            oldest, _ = self._patches.pop(next(iter(self._patches)))
-            self._num_bytes -= oldest.numel() * oldest.element_size()
-        # A slice would keep the whole batch it was cut from.
-        self._patches[image.key] = pixels.clone(), grid
-        self._num_bytes += num_bytes
+        with self._lock:
+            if image.key in self._patches:
+                return
+            while self._patches and self._num_bytes + num_bytes > self.max_bytes:
+                oldest, _ = self._patches.pop(next(iter(self._patches)))
+                self._num_bytes -= oldest.numel() * oldest.element_size()
+            # A slice would keep the whole batch it was cut from.
+            self._patches[image.key] = pixels.clone(), grid
+            self._num_bytes += num_bytes
 
 
 def preprocess_images(

@@ -25,14 +25,17 @@ from gmr.modeling.folders import (
 from gmr.modeling.heads import HeadConfig
 from gmr.modeling.model import RerankModel
 from gmr.modeling.processor import PromptProcessor
-from gmr.modeling.self_check import check_model, check_packed
+from gmr.modeling.self_check import check_forked, check_model, check_packed
 
 logger = logging.getLogger(__name__)
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Published checkpoints keep a head of their own beside the backbone: prefix of its tensors -> head.
 _OWN_HEADS = {"jina-reranker-m0": ("score.", HeadConfig(kind="mlp", bias=2.65))}
-ENGINES = ("packed", "padded")
+ENGINES = ("packed", "forked", "padded", "invariant")
+# From the fastest to the one that always works, and what each must pass.
+LADDER = ("packed", "forked", "padded")
+CHECKS = {"packed": check_packed, "forked": check_forked, "invariant": check_packed}
 _QUIET_BELOW_BYTES = 2**30
 
 
@@ -64,9 +67,10 @@ def load_model(
         self_check: whether to score one synthetic pair alone, in a batch and padded on either side, and
             refuse a model whose scores differ.
         readout: ``yes_minus_no`` or ``yes``; None for what the folder says.
-        engine: how the model computes many prompts: ``packed``, each shared prefix once and no padding; ``padded``,
-            whole pairs; ``auto``, the first of them whose scores are right on this model. The check needs
-            ``self_check``.
+        engine: how the model computes many prompts: ``packed``, each shared prefix once and no padding; ``forked``,
+            each shared prefix once, from copies of the backbone's cache; ``padded``, whole pairs; ``auto``, the first
+            of these whose scores are right on this model; ``invariant``, scores that no other pair of a call
+            changes in any bit. The check needs ``self_check``.
 
     Raises:
         ModelError: if the model cannot be loaded as it is described; the message names the file or tensor at
@@ -108,18 +112,31 @@ def load_model(
 
 
 def _choose_engine(model: RerankModel, engine: str, *, check: bool) -> str:
-    """The engine asked for, refused if its scores are wrong; the fastest whose scores are right for ``auto``."""
-    if engine == "padded":
-        return engine
-    if check:
+    """The engine asked for, refused if its scores are wrong; for ``auto`` the fastest whose scores are right."""
+    rungs = LADDER if model.packs else LADDER[1:]
+    wanted = rungs if engine == "auto" else (engine,)
+    if not check:
+        return wanted[0]
+    faults: dict[str, Exception] = {}
+    for name in wanted:
         try:
-            check_packed(model)
+            if name in CHECKS:
+                CHECKS[name](model)
         except (ModelError, NotImplementedError) as error:
-            if engine == "packed":
-                raise ModelError(f"engine 'packed' cannot be used with this model: {error}") from error
-            logger.warning("padded pairs are computed, which is slower: %s", error)
-            return "padded"
-    return "packed"
+            faults[name] = error
+            model.packs &= CHECKS[name] is not check_packed
+            continue
+        if faults:
+            told = "; ".join(f"{fault}: {why}" for fault, why in faults.items())
+            logger.warning("engine %r is used, which is slower: %s", name, told)
+        return name
+    if (
+        engine == "invariant"
+    ):  # without packed sequences it computes whole pairs one by one, which is as invariant
+        return engine
+    raise ModelError(f"engine {engine!r} cannot be used with this model: {faults[engine]}") from faults[
+        engine
+    ]
 
 
 def _read_config(path: Path) -> Any:

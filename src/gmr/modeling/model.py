@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from transformers import Cache
 
 from gmr.core.errors import ModelError
-from gmr.modeling.backbones import Backbone, backbone_facts
+from gmr.modeling.backbones import PLAIN_LAYERS, Backbone, backbone_facts, layer_types
 from gmr.modeling.heads import HeadConfig
 from gmr.modeling.packed_attention import DeviceLayout, to_device, use_packed_attention
 from gmr.modeling.packing import Layout
@@ -47,7 +48,8 @@ class RerankModel(nn.Module):
         head: from the last hidden state to answer logits.
         head_config: what ``head`` was built from.
         readout: name of the function from answer logits to the score.
-        engine: how prompts are computed where nobody says otherwise: ``packed`` or ``padded``.
+        engine: how prompts are computed where nobody says otherwise.
+        packs: whether packed sequences may be used: every layer is plain attention, and no check found otherwise.
     """
 
     def __init__(
@@ -64,14 +66,16 @@ class RerankModel(nn.Module):
         self.backbone = backbone
         self.processor = processor
         self.readout = readout
-        self.engine = "packed"
         self.facts: Backbone = backbone_facts(self.config, where=self.config.name_or_path or "the backbone")
+        self.packs = layer_types(self.config) <= PLAIN_LAYERS
+        self.engine = "packed" if self.packs else "forked"
         answers = processor.answer_ids
         self.num_positive = len(answers.positive)
         self.answer_ids = (*answers.positive, *answers.negative)
         self.head_config = head or HeadConfig()
         self.head = self.head_config.build(self.answer_rows())
-        use_packed_attention(self.causal_model, self.facts)
+        if self.packs:
+            use_packed_attention(self.causal_model, self.facts)
         if self.facts.takes_pictures:
             use_windowed_attention(self.causal_model)
         self._takes_features = "mm_encoder_outputs" in inspect.signature(self.base_model.forward).parameters
@@ -134,13 +138,16 @@ class RerankModel(nn.Module):
         *,
         position_ids: Tensor | None = None,
         layout: DeviceLayout | None = None,
+        past_key_values: Cache | None = None,
         pixel_values: Tensor | None = None,
         image_grid_thw: Tensor | None = None,
         image_index: Tensor | None = None,
         picture_features: PictureFeatures | None = None,
     ) -> Tensor:
         """Hidden states after the last layer, ``(rows, length, width)``; arguments as for `forward`."""
-        options: dict[str, Any] = {"attention_mask": attention_mask, "use_cache": False}
+        options: dict[str, Any] = {"attention_mask": attention_mask, "use_cache": past_key_values is not None}
+        if past_key_values is not None:
+            options["past_key_values"] = past_key_values
         if layout is not None:
             options["packed_layout"] = layout
         if not self.facts.takes_pictures:
@@ -191,6 +198,7 @@ class RerankModel(nn.Module):
         last: Tensor | None = None,
         layout: Layout | DeviceLayout | None = None,
         position_ids: Tensor | None = None,
+        past_key_values: Cache | None = None,
         pixel_values: Tensor | None = None,
         image_grid_thw: Tensor | None = None,
         image_index: Tensor | None = None,
@@ -200,11 +208,13 @@ class RerankModel(nn.Module):
 
         Args:
             input_ids: ``(rows, length)`` int64, padding on either side; ``(1, tokens)`` of a packed sequence.
-            attention_mask: ``(rows, length)``, 1 for real tokens; None for a packed sequence.
+            attention_mask: ``(rows, length)``, 1 for real tokens, those in the cache included; None for a packed
+                sequence.
             last: ``(prompts,)`` where in a packed sequence each prompt ends.
             layout: who attends to whom in a packed sequence; None for a padded batch.
-            position_ids: ``(3 or 1, 1, tokens)`` or ``(1, tokens)`` of a packed sequence, as `collate_packed` gives
+            position_ids: ``(3, rows, length)`` or ``(rows, length)``, as `collate_packed` and `collate_rests` give
                 them; found from the mask for a padded batch.
+            past_key_values: what the backbone keeps of the tokens before these, one row per row; it grows.
             pixel_values: ``(patches, values)`` of the distinct pictures of the batch.
             image_grid_thw: ``(distinct, 3)`` size of each distinct picture in patches.
             image_index: ``(occurrences,)`` which distinct picture each occurrence is, in row-major prompt
@@ -222,12 +232,16 @@ class RerankModel(nn.Module):
             attention_mask,
             position_ids=position_ids,
             layout=layout,
+            past_key_values=past_key_values,
             pixel_values=pixel_values,
             image_grid_thw=image_grid_thw,
             image_index=image_index,
             picture_features=picture_features,
         )
-        pooled = pool_last(hidden, _mask_of(attention_mask)) if layout is None else hidden[0, last].float()
+        if layout is None:  # the mask also counts what is in the cache; the last token is never there
+            pooled = pool_last(hidden, _mask_of(attention_mask)[:, -hidden.shape[1] :])
+        else:
+            pooled = hidden[0, last].float()
         # Under autocast the product would fall back to half precision, and scores would tie.
         with torch.autocast(device_type=hidden.device.type, enabled=False):
             return self.head(pooled, self.answer_rows())

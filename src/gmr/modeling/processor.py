@@ -32,7 +32,8 @@ class Prompt:
         images: Pictures in the order of their placeholders.
         grids: Patches in time, height and width of each picture.
         truncated: Whether text was cut.
-        num_document: Tokens from the left that no query can change, where a template puts the document first.
+        num_document: Tokens from the left that no query can change, where a template puts the document first; else 0.
+        num_query: Tokens from the left that no document can change, where it puts query and instruction first; else 0.
     """
 
     input_ids: list[int]
@@ -40,6 +41,7 @@ class Prompt:
     grids: tuple[Grid, ...] = ()
     truncated: bool = False
     num_document: int = 0
+    num_query: int = 0
 
 
 class PromptProcessor:
@@ -78,6 +80,8 @@ class PromptProcessor:
             self._merge_area = int(image_processor.merge_size) ** 2
         self._grids: dict[tuple[int, int], Grid] = {}
         self._pixels = PixelCache()
+        # Fragments and ids of the side that came first in the last prompt: candidates of one query follow each other.
+        self._first: tuple[list[Fragment], list[int]] | None = None
 
     @property
     def pad_token_id(self) -> int:
@@ -126,7 +130,7 @@ class PromptProcessor:
                 )
             input_ids, truncated = self._input_ids(fragments, grids), True
         images = tuple(fragment.value for fragment in fragments if isinstance(fragment.value, Image))
-        return Prompt(input_ids, images, grids, truncated, self._num_document(fragments, grids, input_ids))
+        return Prompt(input_ids, images, grids, truncated, **self._num_first(fragments, grids, input_ids))
 
     def encode_many(self, pairs: Iterable[tuple[Query, Document]]) -> list[Prompt]:
         """``encode`` of each pair, in order."""
@@ -304,22 +308,27 @@ class PromptProcessor:
                 )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_pixels": PixelCache()}
+        return {**self.__dict__, "_pixels": PixelCache(), "_first": None}
 
-    def _num_document(
+    def _num_first(
         self, fragments: Sequence[Fragment], grids: Sequence[Grid], input_ids: Sequence[int]
-    ) -> int:
-        """Tokens before anything of query or instruction, if the whole document is there."""
-        sides = [fragment.side for fragment in fragments]
-        first = next(
-            (place for place, side in enumerate(sides) if side in ("query", "instruction")), len(sides)
-        )
-        if "document" not in sides[:first] or "document" in sides[first:]:
-            return 0
-        # Text of both sides may meet in one token: what is the same without the query is the document's.
-        alone = self._input_ids(fragments[:first], grids)
+    ) -> dict[str, int]:
+        """Tokens of the side that comes first, and of the template before the other; empty if sides alternate."""
+        sides = ["query" if fragment.side == "instruction" else fragment.side for fragment in fragments]
+        there = [side for side in sides if side]
+        if len(set(there)) != 2 or there != sorted(there, key=there.index):
+            return {}
+        second = sides.index(there[-1])
+        # Text of both sides may meet in one token: what is the same without the second is the first one's.
+        if self._first is None or self._first[0] != fragments[:second]:
+            self._first = list(fragments[:second]), self._input_ids(fragments[:second], grids)
+        alone = self._first[1]
         longest = min(len(alone), len(input_ids) - 1)
-        return next((place for place in range(longest) if alone[place] != input_ids[place]), longest)
+        same = alone[:longest] == input_ids[:longest]
+        num_first = (
+            longest if same else next(place for place in range(longest) if alone[place] != input_ids[place])
+        )
+        return {f"num_{there[0]}": num_first}
 
     def _grid(self, fragment: Fragment, query: Query, document: Document) -> Grid:
         image = fragment.value

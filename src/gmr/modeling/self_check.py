@@ -14,10 +14,12 @@ from torch import Tensor
 from gmr.core.errors import ModelError
 from gmr.core.items import Image, Item, Text
 from gmr.core.nouns import Document, Query
+from gmr.modeling.backbones import layer_types
+from gmr.modeling.forked_cache import collate_rests, fork, prefill
 from gmr.modeling.model import RerankModel
 from gmr.modeling.packed_attention import KeptLayers, to_device
 from gmr.modeling.packed_batch import collate_packed
-from gmr.modeling.packing import Layout, PackedSequence, Part, common_length, keyed_ids, pack
+from gmr.modeling.packing import Layout, PackedSequence, Part, common_length, cut_prompt, keyed_ids, pack
 from gmr.modeling.positions import picture_positions
 from gmr.modeling.processor import Prompt
 from gmr.modeling.templates import Slot
@@ -64,11 +66,12 @@ def check_packed(model: RerankModel) -> None:
         NotImplementedError: the backbone asks for attention that is not plain causal attention.
     """
     model.eval()
+    if not model.packs:
+        kinds = ", ".join(sorted(layer_types(model.config)))
+        raise ModelError(f"its layers are {kinds}; packed sequences compute full_attention only")
     prompts = _synthetic_group(model)
     placeholder = model.processor.image_token_id
-    numbers = {image.key: -1 - n for n, image in enumerate(i for p in prompts for i in p.images)}
-    keyed = [keyed_ids(prompt, placeholder, numbers) for prompt in prompts]
-    shared = min(common_length(keyed[0], other) for other in keyed[1:])
+    shared = _num_shared(model, prompts)
     kept: KeptLayers = {}
     with torch.inference_mode():
         alone = torch.cat([_logits(model, [prompt], side="left") for prompt in prompts])
@@ -82,6 +85,42 @@ def check_packed(model: RerankModel) -> None:
         layout, inputs = _packed_inputs(model, second)
         again = model(layout=to_device(layout, model.device, read=(kept,)), **inputs)
         _compare(model, alone[1:], again, what="alone and after a kept prefix")
+
+
+def check_forked(model: RerankModel) -> None:
+    """Score synthetic pairs that share a prefix after copies of the backbone's cache of it, twice from the same cache.
+
+    Raises:
+        ModelError: saying what differed, by how much, and how much is allowed.
+    """
+    model.eval()
+    prompts = _synthetic_group(model)
+    placeholder = model.processor.image_token_id
+    shared = _num_shared(model, prompts)
+
+    def pictures(start: int, end: int | None, *rows: Prompt) -> dict[str, Any]:
+        cut = [cut_prompt(prompt, start, end or len(prompt.input_ids), placeholder) for prompt in rows]
+        found = model.processor.collate_pictures(cut)
+        return {name: tensor.to(model.device) for name, tensor in found.items()}
+
+    with torch.inference_mode():
+        alone = torch.cat([_logits(model, [prompt], side="left") for prompt in prompts])
+        cache = prefill(model, prompts[0], shared, **pictures(0, shared, prompts[0]))
+        for rows in (slice(0, 3), slice(1, 3)):
+            batch = collate_rests(model.processor, prompts[rows], shared)
+            forked = model(
+                **{name: tensor.to(model.device) for name, tensor in batch.items()},
+                **pictures(shared, None, *prompts[rows]),
+                past_key_values=fork(cache, len(prompts[rows])),
+            )
+            _compare(model, alone[rows], forked, what="alone and after a forked cache")
+
+
+def _num_shared(model: RerankModel, prompts: Sequence[Prompt]) -> int:
+    """Tokens that all prompts begin with."""
+    numbers = {image.key: -1 - n for n, image in enumerate(i for p in prompts for i in p.images)}
+    keyed = [keyed_ids(prompt, model.processor.image_token_id, numbers) for prompt in prompts]
+    return min(common_length(keyed[0], other) for other in keyed[1:])
 
 
 def _packed_inputs(model: RerankModel, packed: PackedSequence) -> tuple[Layout, dict[str, Any]]:
