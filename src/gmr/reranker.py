@@ -1,5 +1,6 @@
 """A query and documents in, a ranking out; and the one thing everything above needs of a model: `score`."""
 
+import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,12 +12,16 @@ from gmr.core.errors import DataError
 from gmr.core.files import shorten
 from gmr.core.items import Item, as_item, is_item
 from gmr.core.nouns import Document, Query, RankedDocument, Ranking
+from gmr.inference.document_folder import DocumentFolder
 from gmr.inference.documents import DocumentStore
 from gmr.inference.pictures import FeatureStore
 from gmr.inference.scoring import score_pairs
 from gmr.metrics.order import canonical_order
+from gmr.modeling.identity import model_digest
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
+
+logger = logging.getLogger(__name__)
 
 
 class Scorer(Protocol):
@@ -38,12 +43,16 @@ class Reranker:
         adapter: folder or hub id of a LoRA adapter to put on the model.
         max_tokens: longest prompt; None for the model's own.
         batch_tokens: most tokens of a forward pass, padding included.
-        engine: ``packed`` computes what prompts share once, ``padded`` whole pairs; the scores are the same but for
-            rounding. ``auto`` is ``packed`` where the check at load finds it right.
+        engine: ``packed`` computes what prompts share once, ``forked`` does so from copies of a cache, ``padded`` whole
+            pairs; the scores are the same but for rounding. ``auto`` is the first of them that the check at load
+            finds right. ``invariant``: no other pair of a call, nor their order, changes a bit of a score.
         picture_cache_bytes: most memory of features of pictures that are kept from call to call, so that a picture
             met again is not even decoded; 0 for none. Forget them with ``pictures.clear()`` after training the model.
         document_cache_bytes: most memory of keys and values of documents that are kept from call to call, for models
             whose prompt has the document first; a known document then costs only the query's tokens. 0 for none.
+        document_cache_folder: where they are kept on disk as well, from day to day; None for nowhere. All weights are
+            read once to know the model by.
+        document_cache_folder_bytes: most bytes of that folder.
         progress: whether to show a progress bar on stderr.
 
     Raises:
@@ -63,6 +72,8 @@ class Reranker:
         engine: str = "auto",
         picture_cache_bytes: int = 256 * 2**20,
         document_cache_bytes: int = 0,
+        document_cache_folder: str | Path | None = None,
+        document_cache_folder_bytes: int = 50 * 10**9,
         progress: bool = False,
     ) -> None:
         if isinstance(model, RerankModel):
@@ -85,9 +96,33 @@ class Reranker:
             )
         self.engine = engine
         self.pictures = FeatureStore(picture_cache_bytes)
-        self.documents = DocumentStore(document_cache_bytes) if document_cache_bytes else None
+        self.documents = None
+        if document_cache_bytes or document_cache_folder is not None:
+            self.documents = self._document_store(
+                document_cache_bytes, document_cache_folder, document_cache_folder_bytes
+            )
         self.batch_tokens = batch_tokens
         self.progress = progress
+
+    def _document_store(
+        self, max_bytes: int, folder: str | Path | None, max_folder_bytes: int
+    ) -> DocumentStore:
+        first = self.model.processor.template.first_side
+        if first != "document":
+            logger.warning(
+                "documents are not kept: template %s puts the %s first, and what follows it depends on it",
+                self.model.processor.template.name,
+                first,
+            )
+        if folder is None:
+            return DocumentStore(max_bytes)
+        kept = DocumentFolder(
+            Path(folder),
+            identity=model_digest(self.model),
+            max_bytes=max_folder_bytes,
+            device=self.model.device,
+        )
+        return DocumentStore(max_bytes, kept)
 
     def score(self, pairs: Iterable[tuple[Any, Any]]) -> npt.NDArray[np.float32]:
         """Log-odds of each (query, document) pair, in the order given.

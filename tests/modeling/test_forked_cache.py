@@ -146,7 +146,7 @@ def wrong_mask(monkeypatch: Patch) -> None:
 
 def wrong_cache(monkeypatch: Patch) -> None:
     """The original is used where a copy should be: the second use goes on from the first."""
-    monkeypatch.setattr(self_check, "fork", lambda cache, rows: forked_in_place(cache, rows))
+    monkeypatch.setattr(self_check, "fork", forked_in_place)
 
 
 def forked_in_place(cache: Any, rows: int) -> Any:

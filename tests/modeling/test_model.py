@@ -174,10 +174,12 @@ def test_an_unknown_readout_is_an_error() -> None:
         )
 
 
-def test_a_family_with_sliding_windows_is_refused() -> None:
+def test_layers_of_a_kind_that_no_cache_holds_are_refused() -> None:
     backbone = tiny_backbone("qwen3")
-    backbone.config.layer_types = ["sliding_attention"] * 3
-    with pytest.raises(ModelError, match="only full_attention"):
+    backbone.config.layer_types = ["chunked_attention"] * 3
+    with pytest.raises(
+        ModelError, match=r"layer types \['chunked_attention'\] found, only full_attention, linear"
+    ):
         RerankModel(backbone, PromptProcessor.from_pretrained(tiny_checkpoint("qwen3")))
 
 

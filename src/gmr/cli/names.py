@@ -19,11 +19,14 @@ class EngineName(StrEnum):
 
     AUTO = "auto"
     PACKED = "packed"
+    FORKED = "forked"
     PADDED = "padded"
+    INVARIANT = "invariant"
 
 
 ENGINE_HELP = (
-    "packed computes what prompts share once, padded whole pairs; auto is packed where it proves exact."
+    "packed computes what prompts share once, forked does so from copies of a cache, padded whole pairs; "
+    "auto is the first that proves exact; with invariant no other pair changes a bit of a score."
 )
 
 

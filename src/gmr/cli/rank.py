@@ -71,6 +71,14 @@ def rank(
         Dtype, typer.Option(help="Of the weights; scores are float32 in any case.")
     ] = Dtype.FLOAT32,
     engine: Annotated[EngineName, typer.Option(help=ENGINE_HELP)] = EngineName.AUTO,
+    document_cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Keep what the model computes of documents here; the next query then costs its own tokens only. "
+            "For models whose prompt has the document first.",
+        ),
+    ] = None,
 ) -> None:
     """Rank documents for a query; text, pictures or both on either side.
 
@@ -105,6 +113,7 @@ def rank(
         device=device,
         dtype=dtype,
         engine=engine,
+        document_cache_folder=document_cache,
         progress=sys.stderr.isatty(),
     )
     ranking = reranker.rank(question, candidates)

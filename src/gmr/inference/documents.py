@@ -7,6 +7,7 @@ import hashlib
 
 import numpy as np
 
+from gmr.inference.document_folder import DocumentFolder
 from gmr.inference.stores import ByteBoundedStore
 from gmr.modeling.packed_attention import KeptLayers
 from gmr.modeling.packing import cut_prompt
@@ -24,8 +25,32 @@ def prefix_key(prompt: Prompt, length: int, *, placeholder: int | None) -> str:
 
 
 class DocumentStore(ByteBoundedStore[KeptLayers]):
-    """Keys and values by document."""
+    """Keys and values by document, in memory, and in a folder behind it where there is one.
+
+    Args:
+        max_bytes: most memory; 0 keeps nothing there.
+        folder: where all documents are kept as well, for other processes and days.
+    """
+
+    def __init__(self, max_bytes: int, folder: DocumentFolder | None = None) -> None:
+        super().__init__(max_bytes)
+        self.folder = folder
 
     def size_of(self, value: KeptLayers) -> int:
         """Bytes of keys and values of all layers."""
         return sum(tensor.numel() * tensor.element_size() for pair in value.values() for tensor in pair)
+
+    def get(self, key: str) -> KeptLayers | None:
+        """The document's keys and values, from memory or from the folder."""
+        value = super().get(key)
+        if value is None and self.folder is not None:
+            value = self.folder.get(key)
+            if value is not None:
+                super().put(key, value)
+        return value
+
+    def put(self, key: str, value: KeptLayers) -> None:
+        """Keep a document in both."""
+        super().put(key, value)
+        if self.folder is not None:
+            self.folder.put(key, value)

@@ -74,6 +74,12 @@ class Template:
     image_tokens: tuple[int, int] | None = None
     picture: tuple[str, str, str] = ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>")
 
+    @property
+    def first_side(self) -> str:
+        """What the prompt begins with beside the template's own text: ``query`` (or its instruction), ``document``."""
+        sides = [segment.side for segment in self.segments if isinstance(segment, Slot)]
+        return "document" if sides[0] == "document" else "query"
+
 
 START, END = Control("<|im_start|>"), Control("<|im_end|>")
 JUDGE = (
