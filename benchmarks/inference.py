@@ -1,6 +1,6 @@
-"""Scoring one query's candidates end to end, against CrossEncoder.predict of sentence-transformers on the same weights.
+"""Scoring candidates end to end, against what others compute for the same pairs on the same weights.
 
-python -m benchmarks.inference                 about six minutes of one core
+python -m benchmarks.inference                 about ten minutes of one core
 python -m benchmarks.inference --repeats 1 --architecture qwen2_5_vl --workload "T->T"
 """
 
@@ -13,86 +13,110 @@ import numpy as np
 import torch
 from tests.helpers.processors import without_videos
 
+from benchmarks import peers
 from benchmarks.measure import arguments_parser, interleaved, machine, summary, write
 from benchmarks.models import ARCHITECTURES, random_model
-from benchmarks.workloads import INFERENCE, Workload
-from gmr.core.items import Image, Text
+from benchmarks.workloads import INFERENCE, KEPT, KNOWN, Workload, as_new
+from gmr.inference.documents import DocumentStore
 from gmr.inference.pictures import FeatureStore
 from gmr.inference.scoring import score_pairs
 from gmr.modeling.model import RerankModel
 from gmr.modeling.precision import fast_products
 
+Runs = dict[str, Callable[[], Any]]
+
 PEER_BATCHES = (8, 32)
+PADDED, ALONE = "transformers, padded, logits_to_keep=1", "transformers, one pair at a time"
 
 
-def plain(item: Any) -> Any:
-    """An item as sentence-transformers takes it."""
-    texts = [part.text for part in item if isinstance(part, Text)]
-    images = [part.source for part in item if isinstance(part, Image)]
-    if not images:
-        return texts[0]
-    return {"image": images[0], "text": texts[0]} if texts else images[0]
-
-
-def variants(model: RerankModel, folder: Path, workload: Workload) -> dict[str, Callable[[], Any]]:
-    """What is timed; each scores all pairs, prompts and pictures included."""
-    from sentence_transformers import CrossEncoder
-
+def others(model: RerankModel, folder: Path, workload: Workload) -> Runs:
+    """The peers by name."""
     pairs = workload.pairs()
-    peer = CrossEncoder(str(folder / "saved"), device="cpu", model_kwargs={"dtype": torch.float32})
-    their_pairs = [(plain(query.item), plain(document.item)) for query, document in pairs]
-
-    def predict(batch_size: int) -> Any:
-        return peer.predict(
-            their_pairs,
-            batch_size=batch_size,
-            prompt=pairs[0][0].instruction,
-            activation_fn=torch.nn.Identity(),
-            show_progress_bar=False,
-        )
-
-    def predict_fast(batch_size: int) -> Any:
-        with fast_products(torch.device("cpu")):
-            return predict(batch_size)
-
-    runs: dict[str, Callable[[], Any]] = {}
-    for size in PEER_BATCHES:
-        runs[f"CrossEncoder, batch {size}"] = lambda size=size: predict(size)
-        runs[f"CrossEncoder, batch {size}, our kernels"] = lambda size=size: predict_fast(size)
-    runs["one pair at a time"] = lambda: score_pairs(model, pairs, engine="padded", max_rows=1)
-    runs["padded"] = lambda: score_pairs(model, pairs, engine="padded")
-    runs["packed"] = lambda: score_pairs(model, pairs, engine="packed")
-    if "i" in workload.query + workload.document:
-        store = FeatureStore(2**30)
-        runs["packed, pictures known"] = lambda: score_pairs(model, pairs, engine="packed", store=store)
+    peer = peers.cross_encoder(folder / "saved")
+    # A batch that is larger than all pairs is all pairs.
+    sizes = {min(size, len(pairs)): size for size in reversed(PEER_BATCHES)}.values()
+    runs: Runs = {
+        f"CrossEncoder, batch {size}": lambda size=size: peers.predict(peer, pairs, batch_size=size)
+        for size in sorted(sizes)
+    }
+    runs[PADDED] = lambda: peers.padded(peer, model, pairs)
+    runs[ALONE] = lambda: peers.one_at_a_time(peer, model, pairs)
     return runs
 
 
+def ours(model: RerankModel, workload: Workload) -> Runs:
+    """Our variants by name."""
+    pairs = workload.pairs()
+    runs: Runs = {"packed": lambda: score_pairs(model, as_new(pairs), engine="packed")}
+    if not workload.is_large:
+        runs["our padded pairs"] = lambda: score_pairs(model, as_new(pairs), engine="padded")
+    if "i" in workload.query + workload.document:
+        store = FeatureStore(2**30)
+        runs[KNOWN] = lambda: score_pairs(model, as_new(pairs), engine="packed", store=store)
+    if KEPT in workload.bars:
+        documents = DocumentStore(2**30)
+        runs[KEPT] = lambda: score_pairs(model, as_new(pairs), engine="packed", documents=documents)
+    return runs
+
+
+def with_our_products(run: Callable[[], Any]) -> Callable[[], Any]:
+    """The same with the faster float32 products that ours use."""
+
+    def faster() -> Any:
+        with fast_products(torch.device("cpu")):
+            return run()
+
+    return faster
+
+
 def measure(model: RerankModel, folder: Path, workload: Workload, *, repeats: int) -> dict[str, Any]:
-    """Seconds by variant, the ratios over the peer at its best batch size, and the largest difference of scores."""
-    runs = variants(model, folder, workload)
+    """Seconds by variant, the ratios over the peers, the bars, and the largest difference of scores."""
+    theirs, own = others(model, folder, workload), ours(model, workload)
+    equal = {
+        f"{name}, our kernels": with_our_products(run)
+        for name, run in theirs.items()
+        if name.startswith("Cross") or not workload.is_large
+    }
+    runs = {**theirs, **equal, **own}
     scores = {name: np.asarray(run(), dtype=np.float64) for name, run in runs.items()}
-    reference = scores[f"CrossEncoder, batch {PEER_BATCHES[0]}"]
+    reference = scores[next(iter(theirs))]
     times = summary(interleaved(runs, repeats=repeats))
     medians = {name: values["median_s"] for name, values in times.items()}
-    best = min(value for name, value in medians.items() if name.startswith("Cross") and "our" not in name)
-    best_fast = min(value for name, value in medians.items() if "our kernels" in name)
+
+    def over(names: list[str]) -> dict[str, float]:
+        best = min(medians[name] for name in names)
+        return {name: round(best / medians[name], 2) for name in medians if name in own}
+
+    ratios = over([name for name in theirs if name.startswith("Cross")])
     return {
-        "num_pairs": workload.num_documents,
+        "num_pairs": len(reference),
         "seconds": times,
-        "times_faster_than_cross_encoder": {
-            name: round(best / value, 2) for name, value in medians.items() if not name.startswith("Cross")
-        },
-        "times_faster_with_equal_kernels": {
-            name: round(best_fast / value, 2)
-            for name, value in medians.items()
-            if not name.startswith("Cross")
+        "times_faster_than_cross_encoder": ratios,
+        "times_faster_than_best_peer": over(list(theirs)),
+        "times_faster_with_equal_kernels": over([name for name in equal if name.startswith("Cross")]),
+        "times_faster_than_best_peer_with_equal_kernels": over(list(equal)),
+        "bars": {
+            name: {"times_faster": bar, "measured": ratios[name], "holds": ratios[name] >= bar}
+            for name, bar in workload.bars.items()
         },
         "largest_difference_of_scores": {
             name: float(f"{np.abs(values - reference).max():.1e}") for name, values in scores.items()
         },
         "spread_of_scores": round(float(reference.std()), 3),
     }
+
+
+def show(name: str, result: dict[str, Any]) -> None:
+    """The ratios of a workload as lines."""
+    for title in ("cross_encoder", "best_peer", "with_equal_kernels", "best_peer_with_equal_kernels"):
+        key = f"times_faster_{title}" if title.startswith("with") else f"times_faster_than_{title}"
+        print(f"  {name:8s} {title.replace('_', ' ')}: {result[key]}", flush=True)
+    print(f"  {'':8s} differences: {result['largest_difference_of_scores']}", flush=True)
+    for variant, bar in result["bars"].items():
+        verdict = "holds" if bar["holds"] else "DOES NOT HOLD"
+        print(
+            f"  {'':8s} {variant}: at least {bar['times_faster']} {verdict} ({bar['measured']})", flush=True
+        )
 
 
 def main() -> None:
@@ -102,21 +126,20 @@ def main() -> None:
     parser.add_argument("--workload", choices=[each.name for each in INFERENCE], action="append")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    chosen = [each for each in INFERENCE if not arguments.workload or each.name in arguments.workload]
     found: dict[str, Any] = {}
     for architecture in arguments.architecture or ARCHITECTURES:
         with tempfile.TemporaryDirectory() as temporary, without_videos():
-            folder = Path(temporary)
-            model = random_model(folder, architecture)
-            size = sum(parameter.numel() for parameter in model.parameters())
-            print(f"{architecture}: {size / 1e6:.0f} M parameters")
-            for workload in INFERENCE:
-                if arguments.workload and workload.name not in arguments.workload:
-                    continue
+            for workload in chosen:
+                folder = Path(temporary) / workload.template
+                model = random_model(folder, architecture, template=workload.template)
+                size = sum(parameter.numel() for parameter in model.parameters())
+                if architecture not in found:
+                    print(f"{architecture}: {size / 1e6:.0f} M parameters")
+                    found[architecture] = {"num_parameters": size}
                 result = measure(model, folder, workload, repeats=arguments.repeats)
-                found.setdefault(architecture, {"num_parameters": size})[workload.name] = result
-                print(f"  {workload.name:8s}", result["times_faster_than_cross_encoder"], flush=True)
-                print(f"  {'':8s} equal kernels:", result["times_faster_with_equal_kernels"], flush=True)
-                print(f"  {'':8s} differences:", result["largest_difference_of_scores"], flush=True)
+                found[architecture][workload.name] = result
+                show(workload.name, result)
     write(arguments.output, {"machine": machine(), "repeats": arguments.repeats, "results": found})
 
 

@@ -17,12 +17,18 @@ ARCHITECTURES = ("qwen2_5_vl", "qwen3_vl")
 WIDTH, NUM_LAYERS, NUM_HEADS = 384, 6, 6
 VISION_WIDTH, VISION_LAYERS = 256, 6
 PATCH, MERGE = 14, 2
-PICTURE_TOKENS = 256
-PICTURE_SIDE = 16 * PATCH * MERGE  # pixels of a picture of that many tokens
+TOKEN_SIDE = PATCH * MERGE  # pixels of the square that makes one token
+PICTURE_SIDE = 16 * TOKEN_SIDE  # pixels of a picture of 256 tokens
 
 
-def random_model(folder: Path, architecture: str) -> RerankModel:
-    """A model with random weights, saved in ``folder`` as any reranker is and loaded from there."""
+def random_model(folder: Path, architecture: str, *, template: str = "gmr") -> RerankModel:
+    """A model with random weights, saved in ``folder / "saved"`` as any reranker is and loaded from there.
+
+    Args:
+        folder: a folder that is there or not.
+        architecture: of ``ARCHITECTURES``.
+        template: name of its prompt template.
+    """
     plain = folder / "plain"
     tokenizer = trained_tokenizer()
     config = tiny_config(architecture, tokenizer).to_dict()
@@ -63,7 +69,7 @@ def random_model(folder: Path, architecture: str) -> RerankModel:
         patch_size=PATCH,
         merge_size=MERGE,
         temporal_patch_size=2,
-        size={"shortest_edge": PICTURE_SIDE**2 // 4, "longest_edge": PICTURE_SIDE**2},
+        size={"shortest_edge": PICTURE_SIDE**2 // 4, "longest_edge": 1280 * TOKEN_SIDE**2},
     )
     processor.save_pretrained(plain)
     path = plain / "preprocessor_config.json"
@@ -71,6 +77,6 @@ def random_model(folder: Path, architecture: str) -> RerankModel:
         "processor_class": PROCESSOR_CLASSES[architecture]
     }
     path.write_text(json.dumps(settings), encoding="utf-8")
-    model = load_model(plain, device="cpu")
+    model = load_model(plain, device="cpu", template=template)
     save_model(model, folder / "saved")
     return load_model(folder / "saved", device="cpu")
