@@ -15,6 +15,7 @@ from gmr.modeling.model import RerankModel
 from gmr.modeling.processor import PromptProcessor
 from tests.helpers.pairs import noise_picture
 from tests.helpers.tiny_checkpoints import tiny_checkpoint
+from tests.helpers.varlen import cpu_kernel
 
 PAGES = [Document(f"d{n}", (Image(noise_picture(40 + 8 * n, 60)),)) for n in range(3)]
 
@@ -59,6 +60,17 @@ def test_known_documents_cost_the_querys_tokens_and_score_the_same(
     prompts = [model.processor.encode(*pair) for pair in second]
     assert sum(tokens) == sum(len(prompt.input_ids) - prompt.num_document for prompt in prompts) < whole
     np.testing.assert_allclose(np.concatenate([found, again]), expected, atol=1e-5, rtol=5e-6)
+
+
+def test_a_kernel_reads_and_writes_documents(model: RerankModel) -> None:
+    store = DocumentStore(2**24)
+    asked = pairs("a red apple", "the queen")
+    expected = score_pairs(model, asked, engine="padded")
+    for _ in range(2):
+        with cpu_kernel():
+            found = score_pairs(model, asked, engine="packed", documents=store)
+        np.testing.assert_allclose(found, expected, atol=1e-5, rtol=5e-6)
+    assert len(store) == len(PAGES)
 
 
 @pytest.mark.parametrize("max_rows", [1, 2, 100])

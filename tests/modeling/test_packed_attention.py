@@ -1,7 +1,8 @@
 """Packed sequences give what whole prompts give: logits and gradients, and faults in them are noticed."""
 
-import copy
 import dataclasses
+import pickle
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ from gmr.modeling.self_check import check_packed
 from tests.helpers.counting import count_patches
 from tests.helpers.pairs import pairs_for
 from tests.helpers.tiny_checkpoints import ARCHITECTURES, tiny_checkpoint
+from tests.helpers.varlen import aligned_at_the_start, cpu_kernel, naive
 
 Patch = pytest.MonkeyPatch
 
@@ -48,7 +50,10 @@ def gradients(model: RerankModel, logits: torch.Tensor) -> torch.Tensor:
     return torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])
 
 
-@pytest.mark.parametrize("variant", ["full", "lora", "checkpointing", "lora+checkpointing"])
+VARIANTS = ["full", "lora", "checkpointing", "lora+checkpointing", "kernel", "kernel+lora+checkpointing"]
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_logits_and_gradients_are_those_of_padded_pairs(architecture: str, variant: str) -> None:
     model = load_model(tiny_checkpoint(architecture), device="cpu", self_check=False)
@@ -64,8 +69,9 @@ def test_logits_and_gradients_are_those_of_padded_pairs(architecture: str, varia
     prompts = model.processor.encode_many(pairs_for(architecture))
     padded = model(**model.processor.collate(prompts))
     expected = gradients(model, padded)
-    packed = packed_logits(model, prompts)
-    found = gradients(model, packed)
+    with cpu_kernel() if "kernel" in variant else nullcontext():
+        packed = packed_logits(model, prompts)
+        found = gradients(model, packed)
     torch.testing.assert_close(packed, padded, atol=1e-5, rtol=5e-6)
     assert float((found - expected).norm()) <= 1e-5 * float(expected.norm())
 
@@ -90,48 +96,66 @@ spans = st.lists(
 
 
 @settings(deadline=None)
-@given(groups=spans, cost=st.sampled_from([0, 50, 16_384]), heads=st.sampled_from([(2, 2), (4, 2)]))
+@given(
+    groups=spans,
+    cost=st.sampled_from([0, 50, 16_384, None]),
+    heads=st.sampled_from([(2, 2), (4, 2)]),
+    num_kept=st.sampled_from([0, 3]),
+)
 def test_attention_is_that_of_a_dense_mask(
-    groups: list[tuple[int, list[int]]], cost: int, heads: tuple[int, int]
+    groups: list[tuple[int, list[int]]], cost: int | None, heads: tuple[int, int], num_kept: int
 ) -> None:
-    """Any prefixes and lengths, any cut into calls: the same as one call with the whole mask written out."""
+    """Any prefixes and lengths, any cut into calls or a kernel: the same as one call with the whole mask written out.
+
+    With kept tokens the first group's prefix is kept and not a part of the sequence.
+    """
     found: list[Span] = []
-    place = 0
-    owner: list[tuple[int, int]] = []
+    owner: list[tuple[int, int]] = [(0, -1)] * num_kept  # of every key; -1 is the group's prefix
     for number, (prefix, lengths) in enumerate(groups):
-        start = place
-        if prefix:
-            found.append(Span(start, prefix))
+        start = len(owner)
+        if number == 0 and num_kept:
+            start, prefix = 0, num_kept  # noqa: PLW2901
+        elif prefix:
+            found.append(Span(start - num_kept, prefix))
             owner += [(number, -1)] * prefix
-            place += prefix
         for index, length in enumerate(lengths):
+            place = len(owner) - num_kept
             found.append(Span(place, length, start, prefix) if prefix else Span(place, length))
             owner += [(number, index)] * length
-            place += length
     mask = torch.tensor(
         [
-            [j <= i and owner[i][0] == owner[j][0] and owner[j][1] in (-1, owner[i][1]) for j in range(place)]
-            for i in range(place)
+            [
+                j <= i and owner[i][0] == owner[j][0] and owner[j][1] in (-1, owner[i][1])
+                for j in range(len(owner))
+            ]
+            for i in range(num_kept, len(owner))
         ]
     )
-    generator = torch.Generator().manual_seed(place)
-    query = torch.randn(1, heads[0], place, 4, generator=generator)
-    key, value = torch.randn(2, 1, heads[1], place, 4, generator=generator)
-    before = packing.CALL_COST
-    packing.CALL_COST = cost
-    try:
-        layout = lay_out(found, num_tokens=place)
-    finally:
-        packing.CALL_COST = before
+    tokens = len(owner) - num_kept
+    generator = torch.Generator().manual_seed(tokens)
+    query = torch.randn(1, heads[0], tokens, 4, generator=generator, requires_grad=True)
+    keys, values = torch.randn(2, 1, heads[1], len(owner), 4, generator=generator).requires_grad_()
+    layers = {0: tuple(states[0, :, :num_kept].transpose(0, 1) for states in (keys, values))}
     module = torch.nn.Module()
     module.layer_idx = 0  # type: ignore[assignment]
-    output, _ = packed_attention(
-        module, query, key, value, None, packed_layout=to_device(layout, torch.device("cpu"))
-    )
+    with pytest.MonkeyPatch.context() as patch, cpu_kernel() if cost is None else nullcontext():
+        patch.setattr(packing, "CALL_COST", cost)
+        layout = to_device(
+            lay_out(found, num_tokens=tokens, num_kept=num_kept),
+            torch.device("cpu"),
+            read=(layers,) if num_kept else (),  # type: ignore[arg-type]
+        )
+        own = (states[:, :, num_kept:] for states in (keys, values))
+        output, _ = packed_attention(module, query, *own, None, packed_layout=layout)
     expected = torch.nn.functional.scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, enable_gqa=heads[0] != heads[1]
+        query, keys, values, attn_mask=mask, enable_gqa=heads[0] != heads[1]
+    ).transpose(1, 2)
+    torch.testing.assert_close(output, expected, atol=1e-5, rtol=1e-5)
+    wanted, got = (
+        torch.autograd.grad((each * torch.arange(4)).sum(), (query, keys, values), retain_graph=True)
+        for each in (expected, output)
     )
-    torch.testing.assert_close(output, expected.transpose(1, 2), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(got, wanted, atol=1e-4, rtol=1e-4)
 
 
 @pytest.mark.parametrize("option", ["sliding_window", "softcap", "s_aux", "dropout", "a mask"])
@@ -207,6 +231,14 @@ def test_planted_faults_are_caught(architecture: str, fault: Any, monkeypatch: P
         check_packed(model)
 
 
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_check_at_load_runs_with_the_kernel_that_is_used(architecture: str) -> None:
+    with cpu_kernel(naive):
+        assert load_model(tiny_checkpoint(architecture), device="cpu").engine == "packed"
+    with cpu_kernel(aligned_at_the_start):
+        assert load_model(tiny_checkpoint(architecture), device="cpu").engine == "padded"
+
+
 def test_a_model_whose_packed_scores_are_wrong_falls_back_or_is_refused(
     monkeypatch: Patch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -224,7 +256,8 @@ def test_a_model_whose_packed_scores_are_wrong_falls_back_or_is_refused(
         load_model(folder, device="cpu", engine="fast")
 
 
-def test_a_prefix_may_come_from_an_earlier_sequence(model: RerankModel) -> None:
+@pytest.mark.parametrize("kernel", [nullcontext, cpu_kernel])
+def test_a_prefix_may_come_from_an_earlier_sequence(model: RerankModel, kernel: Any) -> None:
     prompts = model.processor.encode_many(pairs_for("qwen2_5_vl"))[4:8]
     placeholder = model.processor.image_token_id
     (whole,), places = parts_of(prompts, placeholder=placeholder)
@@ -237,7 +270,8 @@ def test_a_prefix_may_come_from_an_earlier_sequence(model: RerankModel) -> None:
             batch = collate_packed(model.processor, packed)
             options = {"read": (stores,)} if start else {"write": ((*packed.prefixes[0], stores),)}
             layout = to_device(batch.pop("layout"), torch.device("cpu"), **options)
-            found.append(model(layout=layout, **batch))
+            with kernel():
+                found.append(model(layout=layout, **batch))
         expected = model(**model.processor.collate([prompts[place] for place in places]))
     torch.testing.assert_close(torch.cat(found), expected, atol=1e-5, rtol=5e-6)
 
@@ -245,12 +279,31 @@ def test_a_prefix_may_come_from_an_earlier_sequence(model: RerankModel) -> None:
 def test_a_packed_sequence_can_be_laid_out_only_whole() -> None:
     with pytest.raises(ValueError, match="spans of 3 tokens do not fill a sequence of 4"):
         lay_out([Span(0, 3)], num_tokens=4)
+    with pytest.raises(ValueError, match="a span starts at token 4, the one before it ends at 3"):
+        lay_out([Span(0, 3), Span(4, 1)], num_tokens=5)
 
 
-def test_a_layout_can_be_copied_to_another_process(model: RerankModel) -> None:
+def test_a_layout_can_be_sent_to_another_process(model: RerankModel) -> None:
     prompts = model.processor.encode_many(pairs_for("qwen2_5_vl")[:4])
     parts, _ = parts_of(prompts, placeholder=model.processor.image_token_id)
     layout = pack(parts, placeholder=model.processor.image_token_id).layout()
-    again = copy.deepcopy(layout)
+    again = pickle.loads(pickle.dumps(layout))
+    assert again == layout
     assert np.array_equal(again.order, layout.order)
-    assert all(isinstance(bucket.queries, np.ndarray) for bucket in again.buckets)
+    assert np.array_equal(again.joined.keys, layout.joined.keys)
+
+
+def test_only_the_form_that_is_computed_is_worked_out(model: RerankModel) -> None:
+    prompts = model.processor.encode_many(pairs_for("qwen2_5_vl")[:4])
+    parts, _ = parts_of(prompts, placeholder=model.processor.image_token_id)
+    for kernel, other in ((nullcontext, "joined"), (cpu_kernel, "buckets")):
+        batch = collate_packed(model.processor, pack(parts, placeholder=model.processor.image_token_id))
+        with kernel(), torch.inference_mode():
+            model(**batch)
+        assert other not in vars(batch["layout"])
+
+
+def test_sequences_that_share_nothing_gather_no_keys() -> None:
+    joined = lay_out([Span(0, 3), Span(3, 2)], num_tokens=5).joined
+    assert joined.keys is None
+    assert joined.query_bounds.tolist() == joined.key_bounds.tolist() == [0, 3, 5]

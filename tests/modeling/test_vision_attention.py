@@ -1,5 +1,7 @@
 """Windows of equal length share one attention call, and nothing else changes."""
 
+from typing import Any
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -9,6 +11,7 @@ from transformers import PreTrainedModel
 from gmr.modeling import attention, vision_attention
 from gmr.modeling.vision_attention import WINDOWED_ATTENTION, use_windowed_attention, windowed_attention
 from tests.helpers.tiny_checkpoints import MERGE, PATCH, VISION_ARCHITECTURES, tiny_backbone
+from tests.helpers.varlen import cpu_kernel, naive
 
 GRIDS = torch.tensor([[1, 4, 4], [1, 2, 6], [1, 4, 4], [1, 6, 8], [1, 2, 2], [1, 6, 2]])
 
@@ -47,6 +50,24 @@ def test_attention_written_out_differs_from_the_loop_by_rounding(architecture: s
     looped = tower_outputs(backbone, GRIDS)
     use_windowed_attention(backbone)
     for expected, actual in zip(looped, tower_outputs(backbone, GRIDS), strict=True):
+        torch.testing.assert_close(expected, actual, atol=1e-6, rtol=1e-5)
+
+
+@pytest.mark.parametrize("architecture", VISION_ARCHITECTURES)
+def test_a_kernel_takes_one_call_per_layer_and_differs_by_rounding(architecture: str) -> None:
+    backbone = tiny_backbone(architecture)
+    looped = tower_outputs(backbone, GRIDS)
+    use_windowed_attention(backbone)
+    calls = []
+
+    def counted(*states: Any, is_causal: bool, **options: Any) -> torch.Tensor:
+        calls.append(is_causal)
+        return naive(*states, is_causal=is_causal, **options)
+
+    with cpu_kernel(counted):
+        found = tower_outputs(backbone, GRIDS)
+    assert calls == [False] * backbone.config.vision_config.depth
+    for expected, actual in zip(looped, found, strict=True):
         torch.testing.assert_close(expected, actual, atol=1e-6, rtol=1e-5)
 
 

@@ -1,6 +1,7 @@
 """Attention over a packed sequence in which prompts share prefixes; without a layout it is the plain one."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -12,6 +13,7 @@ from transformers.masking_utils import sdpa_mask
 from gmr.modeling.attention import attend
 from gmr.modeling.backbones import Backbone
 from gmr.modeling.packing import Layout
+from gmr.modeling.varlen import BUCKETS, KERNELS, Bounds, kernel_for
 
 PACKED_ATTENTION = "gmr_packed"
 # Keyword arguments by which a model asks for attention that is not the plain causal one.
@@ -33,20 +35,64 @@ class Call:
 
 
 @dataclass(frozen=True)
+class JoinedCall:
+    """A ``Joined`` as tensors on the model's device."""
+
+    keys: Tensor | None
+    bounds: Bounds
+
+
+@dataclass(frozen=True)
 class DeviceLayout:
     """A ``Layout`` on the model's device, with the keys and values that are kept from and for other sequences.
 
     Attributes:
-        calls: the attention calls.
-        order: ``(tokens,)`` where each token's output stands among the calls' outputs.
+        layout: who attends to whom.
+        device: where its tensors go when the first layer asks for them.
         read: kept prefixes of the sequence, in the order of their parts.
         write: place and length, among the keys, of prefixes to keep, and where to put them.
     """
 
-    calls: tuple[Call, ...]
-    order: Tensor
+    layout: Layout
+    device: torch.device
     read: tuple[KeptLayers, ...] = ()
     write: tuple[tuple[int, int, KeptLayers], ...] = field(default=())
+
+    @cached_property
+    def calls(self) -> tuple[Call, ...]:
+        """The calls of SDPA."""
+        return tuple(
+            Call(
+                self._tensor(bucket.queries.reshape(-1)),
+                self._tensor(bucket.keys.reshape(-1)),
+                None if bucket.mask is None else self._tensor(bucket.mask),
+                None if bucket.real is None else self._tensor(bucket.real),
+                len(bucket.queries),
+            )
+            for bucket in self.layout.buckets
+        )
+
+    @cached_property
+    def order(self) -> Tensor:
+        """``(tokens,)`` where each token's output stands among the calls' outputs."""
+        return self._tensor(self.layout.order)
+
+    @cached_property
+    def joined(self) -> JoinedCall:
+        """The one call of a variable-length kernel."""
+        joined = self.layout.joined
+        return JoinedCall(
+            None if joined.keys is None else self._tensor(joined.keys),
+            Bounds(
+                self._tensor(joined.query_bounds),
+                self._tensor(joined.key_bounds),
+                joined.longest_query,
+                joined.longest_key,
+            ),
+        )
+
+    def _tensor(self, values: Any) -> Tensor:
+        return torch.from_numpy(values).to(self.device, non_blocking=True)
 
 
 def to_device(
@@ -56,22 +102,8 @@ def to_device(
     read: tuple[KeptLayers, ...] = (),
     write: tuple[tuple[int, int, KeptLayers], ...] = (),
 ) -> DeviceLayout:
-    """The layout's indices and masks as tensors."""
-
-    def tensor(values: Any) -> Any:
-        return None if values is None else torch.from_numpy(values).to(device, non_blocking=True)
-
-    calls = tuple(
-        Call(
-            tensor(bucket.queries.reshape(-1)),
-            tensor(bucket.keys.reshape(-1)),
-            tensor(bucket.mask),
-            tensor(bucket.real),
-            len(bucket.queries),
-        )
-        for bucket in layout.buckets
-    )
-    return DeviceLayout(calls, tensor(layout.order), read, write)
+    """The layout for a model on ``device``; ``read`` and ``write`` as for `DeviceLayout`."""
+    return DeviceLayout(layout, device, read, write)
 
 
 def use_packed_attention(causal_model: Any, facts: Backbone) -> None:
@@ -151,9 +183,18 @@ def packed_attention(
             states[index] = torch.cat([*kept, states[index]])
     for place, length, store in packed_layout.write:
         store[layer] = (states[1][place : place + length].clone(), states[2][place : place + length].clone())
+    # Under autocast SDPA would cast by itself; queries and keys are float32 there after rotation, values are not.
+    dtype, kernel = kernel_for(query)
+    if kernel != BUCKETS:
+        joined = packed_layout.joined
+        if joined.keys is not None:
+            states[1:] = [_take(tensor, joined.keys) for tensor in states[1:]]
+        query, key, value = (tensor.to(dtype) for tensor in states)
+        output = KERNELS[kernel].attend(query, key, value, joined.bounds, is_causal=True, scaling=scaling)
+        return output.unsqueeze(0), None
     outputs = [_attend(call, *states, scaling=scaling) for call in packed_layout.calls]
-    joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
-    return joined.index_select(0, packed_layout.order).unsqueeze(0), None
+    together = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+    return together.index_select(0, packed_layout.order).unsqueeze(0), None
 
 
 def _is_special(options: dict[str, Any]) -> bool:

@@ -8,6 +8,7 @@ template: prompts share what their token ids and pictures have in common from th
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -73,20 +74,80 @@ class Bucket:
 
 
 @dataclass(frozen=True)
-class Layout:
-    """Who attends to whom in a packed sequence.
+class Joined:
+    """All spans as the sequences of one variable-length attention call; queries stay where they are.
 
     Attributes:
-        buckets: attention calls; together their real queries are every token once.
-        order: ``(tokens,)`` for each token of the sequence its place among the buckets' real queries, in order.
+        keys: ``(keys,)`` places among kept tokens and sequence, for each span its prefix and then its own tokens;
+            None: the sequence's own keys, as they are.
+        query_bounds: ``(spans + 1,)`` int32, where each span's queries begin and end.
+        key_bounds: likewise for its keys.
+        longest_query: most queries of a span.
+        longest_key: most keys.
+    """
+
+    keys: Indices | None
+    query_bounds: npt.NDArray[np.int32]
+    key_bounds: npt.NDArray[np.int32]
+    longest_query: int
+    longest_key: int
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Who attends to whom in a packed sequence, for both ways to compute it: each is worked out when it is asked for.
+
+    Attributes:
+        spans: who attends to whom; in order, every token of the sequence in one of them.
         num_tokens: length of the sequence.
         num_kept: kept tokens in front of the sequence's own keys.
     """
 
-    buckets: tuple[Bucket, ...]
-    order: Indices
+    spans: tuple[Span, ...]
     num_tokens: int
-    num_kept: int
+    num_kept: int = 0
+
+    @cached_property
+    def buckets(self) -> tuple[Bucket, ...]:
+        """Attention calls, few and with little padding; together their real queries are every token once."""
+        return tuple(
+            _bucket([self.spans[index] for index in row], self.num_kept) for row in _similar(self.spans)
+        )
+
+    @cached_property
+    def order(self) -> Indices:
+        """``(tokens,)`` for each token of the sequence its place among the buckets' real queries, in order."""
+        flat = np.concatenate(
+            [
+                bucket.queries.reshape(-1) if bucket.real is None else bucket.queries.reshape(-1)[bucket.real]
+                for bucket in self.buckets
+            ]
+        )
+        order = np.empty(self.num_tokens, dtype=np.int64)
+        order[flat] = np.arange(self.num_tokens)
+        return order
+
+    @cached_property
+    def joined(self) -> Joined:
+        """One call of a variable-length kernel."""
+        num_queries = np.array([span.length for span in self.spans])
+        num_keys = num_queries + np.array([span.prefix_length for span in self.spans])
+        keys = None
+        if self.num_kept or any(span.prefix_length for span in self.spans):
+            keys = np.concatenate([_key_places(span, self.num_kept) for span in self.spans])
+        return Joined(
+            keys, _bounds(num_queries), _bounds(num_keys), int(num_queries.max()), int(num_keys.max())
+        )
+
+
+def _key_places(span: Span, num_kept: int) -> Indices:
+    start = num_kept + span.start
+    prefix = np.arange(span.prefix_start, span.prefix_start + span.prefix_length)
+    return np.concatenate([prefix, np.arange(start, start + span.length)])
+
+
+def _bounds(lengths: Indices) -> npt.NDArray[np.int32]:
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
 
 
 @dataclass(frozen=True)
@@ -115,7 +176,7 @@ class PackedSequence:
         return sum(span.length for span in self.spans)
 
     def layout(self) -> Layout:
-        """The attention calls."""
+        """Who attends to whom, on its own."""
         return lay_out(self.spans, num_tokens=self.num_tokens, num_kept=self.num_kept)
 
 
@@ -212,19 +273,19 @@ def cut_prompt(prompt: Prompt, start: int, end: int, placeholder: int | None) ->
 
 
 def lay_out(spans: Sequence[Span], *, num_tokens: int, num_kept: int = 0) -> Layout:
-    """Attention calls for the spans: few, with little padding, the same for the same spans."""
-    buckets = [_bucket([spans[index] for index in row], num_kept) for row in _similar(spans)]
-    flat = np.concatenate(
-        [
-            bucket.queries.reshape(-1) if bucket.real is None else bucket.queries.reshape(-1)[bucket.real]
-            for bucket in buckets
-        ]
-    )
-    if len(flat) != num_tokens:
-        raise ValueError(f"spans of {len(flat)} tokens do not fill a sequence of {num_tokens}")
-    order = np.empty(num_tokens, dtype=np.int64)
-    order[flat] = np.arange(num_tokens)
-    return Layout(tuple(buckets), order, num_tokens, num_kept)
+    """The spans as a layout, the same for the same spans.
+
+    Raises:
+        ValueError: they do not fill the sequence in order.
+    """
+    place = 0
+    for span in spans:
+        if span.start != place:
+            raise ValueError(f"a span starts at token {span.start}, the one before it ends at {place}")
+        place += span.length
+    if place != num_tokens:
+        raise ValueError(f"spans of {place} tokens do not fill a sequence of {num_tokens}")
+    return Layout(tuple(spans), num_tokens, num_kept)
 
 
 def _similar(spans: Sequence[Span]) -> list[list[int]]:

@@ -1,8 +1,8 @@
-"""Attention of the vision tower over many windows at once: one kernel call per distinct window length.
+"""Attention of the vision tower over many windows at once: one kernel call, or one per distinct window length.
 
 transformers' SDPA path calls attention once per picture (or per window of a picture) and layer. Windows of
 equal length are independent rows of one batch, so they can share a call. The output is the loop's, bit for
-bit.
+bit. Where there is a variable-length kernel all windows share one call.
 """
 
 from itertools import pairwise
@@ -14,6 +14,7 @@ from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedM
 from transformers.masking_utils import sdpa_mask
 
 from gmr.modeling.attention import attend
+from gmr.modeling.varlen import BUCKETS, KERNELS, Bounds, kernel_for
 
 # The towers hand over `cu_seqlens` instead of looping when "flash" is in the name of the implementation.
 WINDOWED_ATTENTION = "gmr_flash_windows"
@@ -60,6 +61,12 @@ def windowed_attention(
     del module
     if attention_mask is not None:
         raise ValueError("attention inside windows takes no mask")
+    dtype, kernel = kernel_for(query)
+    if kernel != BUCKETS and not dropout:
+        query, key, value = (states[0].transpose(0, 1).to(dtype) for states in (query, key, value))
+        bounds = _bounds(cu_seq_lens_q)
+        output = KERNELS[kernel].attend(query, key, value, bounds, is_causal=False, scaling=scaling)
+        return output.unsqueeze(0), None
     outputs = []
     groups, inverse = _windows_by_length(cu_seq_lens_q)
     for tokens, length in groups:
@@ -72,6 +79,17 @@ def windowed_attention(
             outputs.append(output.transpose(1, 2).flatten(0, 1))
     joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
     return (joined if inverse is None else joined[inverse]).unsqueeze(0), None
+
+
+def _bounds(bounds: Tensor) -> Bounds:
+    """The windows as sequences that attend to themselves."""
+    # Every layer asks with the same tensor: the answer stays with it, so that a GPU is waited for once.
+    longest: int | None = getattr(bounds, "_gmr_longest", None)
+    if longest is None:
+        longest = int(bounds.diff().max())
+        bounds._gmr_longest = longest  # type: ignore[attr-defined]
+    whole = bounds.to(torch.int32)
+    return Bounds(whole, whole, longest, longest)
 
 
 def _window_rows(states: Tensor, tokens: Tensor | None, length: int) -> Tensor:
