@@ -39,8 +39,8 @@ def others(model: RerankModel, folder: Path, workload: Workload) -> Runs:
         f"CrossEncoder, batch {size}": lambda size=size: peers.predict(peer, pairs, batch_size=size)
         for size in sorted(sizes)
     }
-    runs[PADDED] = lambda: peers.padded(peer, model, pairs)
-    runs[ALONE] = lambda: peers.one_at_a_time(peer, model, pairs)
+    runs[PADDED] = lambda: peers.padded(peer.transformers_model, model, pairs)
+    runs[ALONE] = lambda: peers.one_at_a_time(peer.transformers_model, model, pairs)
     return runs
 
 

@@ -43,25 +43,22 @@ def plain(item: Any) -> Any:
     return {"image": images[0], "text": texts[0]} if texts else images[0]
 
 
-def padded(peer: Any, model: RerankModel, pairs: Sequence[Pair]) -> list[float]:
+def padded(causal_model: Any, model: RerankModel, pairs: Sequence[Pair]) -> list[float]:
     """Log-odds by transformers alone: batches of 32 whole prompts of similar length, padded on the left."""
     prompts = model.processor.encode_many(pairs)
     order = sorted(range(len(prompts)), key=lambda row: -len(prompts[row].input_ids))
     scores = [0.0] * len(prompts)
     for start in range(0, len(order), PADDED_ROWS):
         rows = order[start : start + PADDED_ROWS]
-        found = whole_vocabulary(peer.transformers_model, model, [prompts[row] for row in rows])
+        found = whole_vocabulary(causal_model, model, [prompts[row] for row in rows])
         for row, score in zip(rows, found.tolist(), strict=True):
             scores[row] = score
     return scores
 
 
-def one_at_a_time(peer: Any, model: RerankModel, pairs: Sequence[Pair]) -> list[float]:
+def one_at_a_time(causal_model: Any, model: RerankModel, pairs: Sequence[Pair]) -> list[float]:
     """Log-odds the way the script of Qwen3-VL-Reranker goes: each pair rendered, preprocessed and scored alone."""
-    return [
-        float(whole_vocabulary(peer.transformers_model, model, [model.processor.encode(*pair)]))
-        for pair in pairs
-    ]
+    return [float(whole_vocabulary(causal_model, model, [model.processor.encode(*pair)])) for pair in pairs]
 
 
 @torch.inference_mode()
