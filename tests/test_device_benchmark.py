@@ -113,7 +113,7 @@ def test_without_a_gpu_all_parts_run_in_small(
 ) -> None:
     if torch.cuda.is_available():
         pytest.skip("there is a CUDA device")
-    named = {"T->T 150", "pages", "I->T 1+7"}
+    named = {"pages", "I->T 1+7"}
     for table in ("INFERENCE", "TRAINING"):
         monkeypatch.setattr(
             protocol, table, [each for each in getattr(workloads, table) if each.name in named]
@@ -136,7 +136,6 @@ def test_without_a_gpu_all_parts_run_in_small(
             assert variant["rms_difference_from_one_at_a_time"] <= 1e-5
             seconds = pages["seconds"][name]["median_s"]
             assert variant["pairs_per_second"] == pytest.approx(pages["num_pairs"] / seconds, rel=0.02)
-    assert "T->T 150" not in found["inference, end to end"], "without pictures it is the same table"
     steps = found["training, LoRA"]["I->T 1+7"]
     assert all(
         not steps[kind]["failed"] and steps[kind]["times_faster"] for kind in ("plain", "checkpointing")
