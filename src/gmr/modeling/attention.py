@@ -53,11 +53,11 @@ def attend(
             enable_gqa=shares_heads,
         )
         return output
-    if shares_heads:
-        repeats = query.shape[1] // key.shape[1]
-        key, value = key.repeat_interleave(repeats, dim=1), value.repeat_interleave(repeats, dim=1)
-    scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-    scores = torch.matmul(query * scale, key.transpose(-1, -2))
+    rows, heads, queries, width = query.shape
+    scale = width**-0.5 if scaling is None else scaling
+    # Heads that share a key head are more queries of it: neither keys nor values are repeated.
+    together = (query * scale).reshape(rows, key.shape[1], -1, width)
+    scores = torch.matmul(together, key.transpose(-1, -2)).view(rows, heads, queries, -1)
     if mask is None and is_causal:
         mask = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
     if mask is not None:
@@ -67,4 +67,5 @@ def attend(
     weights = torch.softmax(scores, dim=-1)
     if dropout:
         weights = drop(weights, p=dropout)
-    return torch.matmul(weights, value)
+    found = torch.matmul(weights.view(rows, key.shape[1], -1, key.shape[2]), value)
+    return found.view(rows, heads, queries, -1)
