@@ -236,7 +236,7 @@ def test_the_check_at_load_runs_with_the_kernel_that_is_used(architecture: str) 
     with cpu_kernel(naive):
         assert load_model(tiny_checkpoint(architecture), device="cpu").engine == "packed"
     with cpu_kernel(aligned_at_the_start):
-        assert load_model(tiny_checkpoint(architecture), device="cpu").engine == "padded"
+        assert load_model(tiny_checkpoint(architecture), device="cpu").engine == "forked"
 
 
 def test_a_model_whose_packed_scores_are_wrong_falls_back_or_is_refused(
