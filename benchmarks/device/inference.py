@@ -14,7 +14,6 @@ from benchmarks.device.timing import Device
 from benchmarks.workloads import KEPT, KNOWN, Workload
 from gmr.inference.batching import token_budget_batches
 from gmr.inference.documents import DocumentStore
-from gmr.inference.engines import ENGINES
 from gmr.inference.pictures import FeatureStore, PictureCache
 from gmr.inference.planner import share_prefixes
 from gmr.inference.scoring import Pair, score_pairs
@@ -72,8 +71,7 @@ def ours(
     runs: dict[str, Callable[[], Any]] = {
         UNSHARED: lambda: packed_unshared(model, pairs, batch_tokens=batch_tokens)
     }
-    if "forked" in ENGINES:
-        runs["forked"] = lambda: score(engine="forked")
+    runs["forked"] = lambda: score(engine="forked")
     for kernel in kernels(model, device):
         runs[f"packed [{kernel}]"] = lambda kernel=kernel: score(kernel, engine="packed")
     if "i" in workload.query + workload.document:

@@ -1,6 +1,7 @@
 """Pictures for the Qwen-VL family: the patch grid from the size alone, the pixels when a batch needs them."""
 
 from collections.abc import Sequence
+from functools import partial
 from threading import Lock
 from typing import Any
 
@@ -94,6 +95,10 @@ class PixelCache:
         self._patches: dict[str, Patches] = {}
         self._num_bytes = 0
         self._lock = Lock()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Empty and with a lock of its own: neither patches nor locks are worth sending to another process.
+        return partial(PixelCache, max_bytes=self.max_bytes, max_picture_bytes=self.max_picture_bytes), ()
 
     def __len__(self) -> int:
         return len(self._patches)

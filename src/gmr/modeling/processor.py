@@ -308,7 +308,7 @@ class PromptProcessor:
                 )
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_pixels": PixelCache(), "_first": None}
+        return {**self.__dict__, "_first": None}
 
     def _num_first(
         self, fragments: Sequence[Fragment], grids: Sequence[Grid], input_ids: Sequence[int]
