@@ -36,6 +36,7 @@ class Reranker:
         dtype: of the weights; scores are float32 whatever this is.
         device: where to compute; None for a GPU if there is one.
         adapter: folder or hub id of a LoRA adapter to put on the model.
+        quantize: ``int8`` for rounded weights of the language model's layers, at a quarter of float32's memory.
         max_tokens: longest prompt; None for the model's own.
         batch_tokens: most tokens of a forward pass, padding included.
         engine: ``packed`` computes what prompts share once, ``padded`` whole pairs; the scores are the same but for
@@ -58,6 +59,7 @@ class Reranker:
         dtype: str = "float32",
         device: str | None = None,
         adapter: str | Path | None = None,
+        quantize: str | None = None,
         max_tokens: int | None = None,
         batch_tokens: int = 16_384,
         engine: str = "auto",
@@ -66,7 +68,13 @@ class Reranker:
         progress: bool = False,
     ) -> None:
         if isinstance(model, RerankModel):
-            options = {"template": template, "device": device, "adapter": adapter, "max_tokens": max_tokens}
+            options = {
+                "template": template,
+                "device": device,
+                "adapter": adapter,
+                "quantize": quantize,
+                "max_tokens": max_tokens,
+            }
             given = [name for name, value in options.items() if value is not None]
             if given or dtype != "float32":
                 raise ValueError(
@@ -80,6 +88,7 @@ class Reranker:
                 dtype=dtype,
                 device=device,
                 adapter=adapter,
+                quantize=quantize,
                 max_tokens=max_tokens,
                 engine=engine,
             )

@@ -138,6 +138,8 @@ def test_model_options_reach_the_model(gmr: Gmr, documents: Path) -> None:
         "a",
         "--engine",
         "padded",
+        "--quantize",
+        "int8",
     ]
     assert gmr("rank", "-q", "x", "-d", documents, *options).status == 0
     (made,) = WordOverlap.made
@@ -149,6 +151,7 @@ def test_model_options_reach_the_model(gmr: Gmr, documents: Path) -> None:
         "template": "gmr",
         "adapter": "a",
         "engine": "padded",
+        "quantize": "int8",
     }
 
 

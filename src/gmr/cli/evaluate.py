@@ -12,8 +12,10 @@ from gmr.cli.names import (
     ENGINE_HELP,
     FIRST_STAGE,
     PIXEL_COSINE,
+    QUANTIZE_HELP,
     Dtype,
     EngineName,
+    QuantizeName,
     check_device,
 )
 from gmr.core.errors import UsageError
@@ -82,6 +84,7 @@ def evaluate(
         Dtype, typer.Option(help="Of the weights; scores are float32 in any case.")
     ] = Dtype.FLOAT32,
     engine: Annotated[EngineName, typer.Option(help=ENGINE_HELP)] = EngineName.AUTO,
+    quantize: Annotated[QuantizeName | None, typer.Option(help=QUANTIZE_HELP)] = None,
     seed: Annotated[int, typer.Option(help="Of the resampling behind intervals and tests.")] = 0,
 ) -> None:
     """Measure models on judged queries, with confidence intervals and paired tests.
@@ -115,6 +118,7 @@ def evaluate(
             device=check_device(device),
             dtype=dtype,
             engine=engine,
+            quantize=quantize,
         )
     print_results(results, measures, seed=seed)
     if output is not None:

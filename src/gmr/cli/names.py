@@ -1,4 +1,4 @@
-"""Words that commands share: dtypes, devices, engines, and the baselines in the tables of ``gmr evaluate``."""
+"""Words that commands share: dtypes, devices, engines, options, and the baselines of ``gmr evaluate``."""
 
 import re
 from enum import StrEnum
@@ -22,6 +22,13 @@ class EngineName(StrEnum):
     PADDED = "padded"
 
 
+class QuantizeName(StrEnum):
+    """How weights of the language model's layers are rounded."""
+
+    INT8 = "int8"
+
+
+QUANTIZE_HELP = "Round the weights of the language model's layers: less memory, slightly other scores."
 ENGINE_HELP = (
     "packed computes what prompts share once, padded whole pairs; auto is packed where it proves exact."
 )

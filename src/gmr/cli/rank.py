@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gmr.cli.console import examples, json_line, print_line, print_note, print_table, shorten
-from gmr.cli.names import ENGINE_HELP, Dtype, EngineName, check_device
+from gmr.cli.names import ENGINE_HELP, QUANTIZE_HELP, Dtype, EngineName, QuantizeName, check_device
 from gmr.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def rank(
         Dtype, typer.Option(help="Of the weights; scores are float32 in any case.")
     ] = Dtype.FLOAT32,
     engine: Annotated[EngineName, typer.Option(help=ENGINE_HELP)] = EngineName.AUTO,
+    quantize: Annotated[QuantizeName | None, typer.Option(help=QUANTIZE_HELP)] = None,
 ) -> None:
     """Rank documents for a query; text, pictures or both on either side.
 
@@ -105,6 +106,7 @@ def rank(
         device=device,
         dtype=dtype,
         engine=engine,
+        quantize=quantize,
         progress=sys.stderr.isatty(),
     )
     ranking = reranker.rank(question, candidates)

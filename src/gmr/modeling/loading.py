@@ -25,6 +25,7 @@ from gmr.modeling.folders import (
 from gmr.modeling.heads import HeadConfig
 from gmr.modeling.model import RerankModel
 from gmr.modeling.processor import PromptProcessor
+from gmr.modeling.quantization import QUANTIZATIONS
 from gmr.modeling.self_check import check_model, check_packed
 
 logger = logging.getLogger(__name__)
@@ -47,6 +48,7 @@ def load_model(
     self_check: bool = True,
     readout: str | None = None,
     engine: str = "auto",
+    quantize: str | None = None,
 ) -> RerankModel:
     """The reranker called ``name_or_path``, in evaluation mode.
 
@@ -67,6 +69,8 @@ def load_model(
         engine: how the model computes many prompts: ``packed``, each shared prefix once and no padding; ``padded``,
             whole pairs; ``auto``, the first of them whose scores are right on this model. The check needs
             ``self_check``.
+        quantize: ``int8`` rounds the weights of the language model's layers, with an adapter merged into them, to a
+            quarter of their memory in float32. Such a model scores, and is neither trained nor saved.
 
     Raises:
         ModelError: if the model cannot be loaded as it is described; the message names the file or tensor at
@@ -97,6 +101,10 @@ def load_model(
     model = RerankModel(backbone, processor, head=head, readout=readout or _default_readout(described))
     if head_weights is not None:
         _load_head(model, *head_weights)
+    if quantize is not None:
+        if quantize not in QUANTIZATIONS:
+            raise ModelError(f"quantize {quantize!r} is unknown; known are {', '.join(QUANTIZATIONS)}")
+        QUANTIZATIONS[quantize](model)  # before the move: a GPU holds the rounded weights alone
     _move(model, device or ("cuda" if torch.cuda.is_available() else "cpu"))
     _check_answers(model, described)
     if engine not in ("auto", *ENGINES):
