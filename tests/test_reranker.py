@@ -193,6 +193,8 @@ def test_loading_options_for_a_loaded_model_are_an_error(model: RerankModel) -> 
         Reranker(model, max_tokens=5)
     with pytest.raises(ValueError, match="loaded already: quantize would"):
         Reranker(model, quantize="int8")
+    with pytest.raises(ValueError, match="loaded already: compile would"):
+        Reranker(model, compile=True)
     with pytest.raises(ValueError, match="loaded already: dtype"):
         Reranker(model, dtype="bfloat16")
 

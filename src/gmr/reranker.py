@@ -37,6 +37,7 @@ class Reranker:
         device: where to compute; None for a GPU if there is one.
         adapter: folder or hub id of a LoRA adapter to put on the model.
         quantize: ``int8`` for rounded weights of the language model's layers, at a quarter of float32's memory.
+        compile: whether ``torch.compile`` compiles the language model's layers, which takes a minute or more at load.
         max_tokens: longest prompt; None for the model's own.
         batch_tokens: most tokens of a forward pass, padding included.
         engine: ``packed`` computes what prompts share once, ``padded`` whole pairs; the scores are the same but for
@@ -60,6 +61,7 @@ class Reranker:
         device: str | None = None,
         adapter: str | Path | None = None,
         quantize: str | None = None,
+        compile: bool = False,
         max_tokens: int | None = None,
         batch_tokens: int = 16_384,
         engine: str = "auto",
@@ -73,6 +75,7 @@ class Reranker:
                 "device": device,
                 "adapter": adapter,
                 "quantize": quantize,
+                "compile": compile or None,
                 "max_tokens": max_tokens,
             }
             given = [name for name, value in options.items() if value is not None]
@@ -89,6 +92,7 @@ class Reranker:
                 device=device,
                 adapter=adapter,
                 quantize=quantize,
+                compile=compile,
                 max_tokens=max_tokens,
                 engine=engine,
             )

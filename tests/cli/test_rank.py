@@ -140,6 +140,7 @@ def test_model_options_reach_the_model(gmr: Gmr, documents: Path) -> None:
         "padded",
         "--quantize",
         "int8",
+        "--compile",
     ]
     assert gmr("rank", "-q", "x", "-d", documents, *options).status == 0
     (made,) = WordOverlap.made
@@ -152,6 +153,7 @@ def test_model_options_reach_the_model(gmr: Gmr, documents: Path) -> None:
         "adapter": "a",
         "engine": "padded",
         "quantize": "int8",
+        "compile": True,
     }
 
 

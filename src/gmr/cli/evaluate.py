@@ -9,6 +9,7 @@ from gmr.cli.console import examples, print_note
 from gmr.cli.names import (
     BASELINES,
     CHANCE,
+    COMPILE_HELP,
     ENGINE_HELP,
     FIRST_STAGE,
     PIXEL_COSINE,
@@ -85,6 +86,7 @@ def evaluate(
     ] = Dtype.FLOAT32,
     engine: Annotated[EngineName, typer.Option(help=ENGINE_HELP)] = EngineName.AUTO,
     quantize: Annotated[QuantizeName | None, typer.Option(help=QUANTIZE_HELP)] = None,
+    compile: Annotated[bool, typer.Option("--compile", help=COMPILE_HELP)] = False,
     seed: Annotated[int, typer.Option(help="Of the resampling behind intervals and tests.")] = 0,
 ) -> None:
     """Measure models on judged queries, with confidence intervals and paired tests.
@@ -119,6 +121,7 @@ def evaluate(
             dtype=dtype,
             engine=engine,
             quantize=quantize,
+            compile=compile,
         )
     print_results(results, measures, seed=seed)
     if output is not None:

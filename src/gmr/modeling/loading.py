@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from gmr.core.errors import ModelError
 from gmr.modeling.adapters import load_adapter
 from gmr.modeling.backbones import backbone_facts
+from gmr.modeling.compilation import compile_layers, compiler_errors
 from gmr.modeling.folders import (
     HEAD_WEIGHTS,
     SETTINGS,
@@ -24,6 +25,7 @@ from gmr.modeling.folders import (
 )
 from gmr.modeling.heads import HeadConfig
 from gmr.modeling.model import RerankModel
+from gmr.modeling.precision import fast_products
 from gmr.modeling.processor import PromptProcessor
 from gmr.modeling.quantization import QUANTIZATIONS
 from gmr.modeling.self_check import check_model, check_packed
@@ -49,6 +51,7 @@ def load_model(
     readout: str | None = None,
     engine: str = "auto",
     quantize: str | None = None,
+    compile: bool = False,
 ) -> RerankModel:
     """The reranker called ``name_or_path``, in evaluation mode.
 
@@ -71,6 +74,8 @@ def load_model(
             ``self_check``.
         quantize: ``int8`` rounds the weights of the language model's layers, with an adapter merged into them, to a
             quarter of their memory in float32. Such a model scores, and is neither trained nor saved.
+        compile: whether ``torch.compile`` compiles the language model's layers. It does so in the self-check, which
+            then takes a minute or more; without the check at the first scores.
 
     Raises:
         ModelError: if the model cannot be loaded as it is described; the message names the file or tensor at
@@ -109,9 +114,13 @@ def load_model(
     _check_answers(model, described)
     if engine not in ("auto", *ENGINES):
         raise ModelError(f"engine {engine!r} is unknown; known are auto, {', '.join(ENGINES)}")
-    if self_check:
-        check_model(model)
-    model.engine = _choose_engine(model, engine, check=self_check)
+    if compile:
+        compile_layers(model)
+    # With the products that scoring uses: a compiler compiles anew for others.
+    with compiler_errors(), fast_products(model.device):
+        if self_check:
+            check_model(model)
+        model.engine = _choose_engine(model, engine, check=self_check)
     return model
 
 
