@@ -37,7 +37,7 @@ class Reranker:
         device: where to compute; None for a GPU if there is one.
         adapter: folder or hub id of a LoRA adapter to put on the model.
         quantize: ``int8`` for rounded weights of the language model's layers, at a quarter of float32's memory.
-        compile: whether ``torch.compile`` compiles the language model's layers, which takes a minute or more at load.
+        compile: whether ``torch.compile`` compiles the language model's layers, which takes minutes at load.
         max_tokens: longest prompt; None for the model's own.
         batch_tokens: most tokens of a forward pass, padding included.
         engine: ``packed`` computes what prompts share once, ``padded`` whole pairs; the scores are the same but for

@@ -162,3 +162,14 @@ def test_a_variant_that_cannot_run_is_named_with_its_reason(
     result = measure(models, WORKLOADS["T->T"], variants, num_documents=3, repeats=1)
     assert [row.variant for row in result.measured] == ["padded", "packed"]
     assert dict(result.not_run) == {"packed+int8": "no int8 here"}
+
+
+def test_without_the_reference_there_is_nothing_to_compare(
+    nano: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise ModelError("the score is nan")
+
+    monkeypatch.setattr(engine_module, "score_pairs", broken)
+    with pytest.raises(ModelError, match="the score is nan"):
+        measure(nano, WORKLOADS["T->T"], choose_variants(["packed"]), num_documents=3, repeats=1)

@@ -39,6 +39,8 @@ def test_models_are_loaded_once_for_each_need(monkeypatch: pytest.MonkeyPatch) -
     assert models.of(every["packed+documents"]) is packed is models.of(every["packed"])
     assert str(models.of(every["packed+float16"]).dtype) == "torch.float16"
     assert not [p for p in models.of(every["packed+int8"]).parameters() if p.requires_grad]
+    before = models.load_seconds(every["packed"])
+    assert before == models.load_seconds(every["packed+documents"]) > 0
 
 
 def test_an_engine_that_does_not_prove_right_is_an_error_each_time(monkeypatch: pytest.MonkeyPatch) -> None:

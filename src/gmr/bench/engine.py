@@ -2,34 +2,25 @@
 
 import statistics
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
+from gmr.bench.counts import Counts, counting
 from gmr.bench.variants import REFERENCE, Models, Variant
 from gmr.bench.workloads import Pair, Workload, pairs_of, sizes_for
 from gmr.core.errors import GmrError, ModelError
 from gmr.inference.scoring import score_pairs
 from gmr.metrics.agreement import kendall_tau
+from gmr.modeling.compilation import compiler_errors
 from gmr.modeling.model import RerankModel
 from gmr.modeling.quantization import weight_bytes
 
 Scores = npt.NDArray[np.float32]
-
-
-@dataclass
-class Counts:
-    """Work of a model: tokens through its language model, patches and pictures through its vision tower."""
-
-    num_tokens: int = 0
-    num_patches: int = 0
-    num_pictures: int = 0
 
 
 @dataclass(frozen=True)
@@ -46,6 +37,7 @@ class Measured:
         num_patches: patches through the vision tower.
         num_pictures: pictures that were opened, preprocessed and encoded.
         weight_bytes: memory of the weights.
+        load_s: seconds on the clock to load the model, its checks and a compiler included.
         largest_difference: of a log-odds to the reference's.
         kendall_tau: of the order to the reference's, in the mean over queries; None where there is no order.
     """
@@ -59,6 +51,7 @@ class Measured:
     num_patches: int
     num_pictures: int
     weight_bytes: int
+    load_s: float
     largest_difference: float
     kendall_tau: float | None
 
@@ -90,6 +83,7 @@ class _Run:
     score: Callable[[], Scores]
     scores: Scores
     counts: Counts
+    load_s: float
 
 
 def measure(
@@ -108,6 +102,9 @@ def measure(
         variants: the reference among them.
         num_documents: pairs, about.
         repeats: timed turns of all variants.
+
+    Raises:
+        GmrError: the reference cannot run; what else cannot is named in the result.
     """
     processor = models.reference.processor
     pairs = pairs_of(processor, workload, num_documents=num_documents)
@@ -123,6 +120,8 @@ def measure(
                 runs[variant.name] = _prepare(models, variant, pairs)
                 bar.update()
             except GmrError as error:
+                if variant.name == REFERENCE:
+                    raise
                 not_run[variant.name] = str(error)
                 bar.update(1 + repeats)
         seconds: dict[str, list[float]] = {name: [] for name in runs}
@@ -142,38 +141,13 @@ def measure(
             medians[REFERENCE] / medians[name],
             **vars(run.counts),
             weight_bytes=weight_bytes(run.model),
+            load_s=run.load_s,
             largest_difference=float(np.abs(run.scores.astype(np.float64) - reference).max()),
             kendall_tau=_mean_tau(pairs, reference, run.scores),
         )
         for name, run in runs.items()
     )
     return WorkloadResult(workload.name, _about(models, workload, pairs), len(pairs), measured, not_run)
-
-
-@contextmanager
-def counting(model: RerankModel) -> Iterator[Counts]:
-    """Counts what goes through the model inside."""
-    counts = Counts()
-
-    def language(_: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
-        given = options.get("inputs_embeds")
-        given = options.get("input_ids", *arguments[:1]) if given is None else given
-        counts.num_tokens += given.shape[0] * given.shape[1]
-
-    def vision(_: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
-        counts.num_patches += len(options.get("hidden_states", *arguments[:1]))
-        counts.num_pictures += len(options.get("grid_thw", *arguments[1:2]))
-
-    places = {model.facts.language: language} | ({model.facts.vision: vision} if model.facts.vision else {})
-    hooks = [
-        model.causal_model.get_submodule(place).register_forward_pre_hook(hook, with_kwargs=True)
-        for place, hook in places.items()
-    ]
-    try:
-        yield counts
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _prepare(models: Models, variant: Variant, pairs: Sequence[Pair]) -> _Run:
@@ -195,9 +169,9 @@ def _prepare(models: Models, variant: Variant, pairs: Sequence[Pair]) -> _Run:
 
     if variant.knows:
         score()
-    with counting(model) as counts:
+    with compiler_errors(), counting(model) as counts:
         scores = score()
-    return _Run(model, score, scores, counts)
+    return _Run(model, score, scores, counts, models.load_seconds(variant))
 
 
 def _time(run: _Run) -> float:

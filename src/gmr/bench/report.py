@@ -22,13 +22,14 @@ COLUMNS: dict[str, Column] = {
     "patches": lambda row: f"{row.num_patches:,}",
     "pictures": lambda row: f"{row.num_pictures:,}",
     "weights": lambda row: f"{row.weight_bytes / 1e6:,.1f} MB",
+    "loads in": lambda row: f"{row.load_s:.1f} s",
     "differs": lambda row: "" if row.variant == REFERENCE else f"{row.largest_difference:.0e}",
     "tau": lambda row: (
         "" if row.variant == REFERENCE else "none" if row.kendall_tau is None else f"{row.kendall_tau:.3f}"
     ),
 }
 # Left out where the terminal is narrow.
-WIDE = ("seconds", "weights")
+WIDE = ("seconds", "weights", "loads in")
 LEGEND = (
     "tokens went through the language model, patches through the vision tower; pictures were opened and preprocessed.",
     "differs: largest difference of a log-odds to padded pairs in float32; tau: Kendall's, of the order to theirs.",
@@ -48,13 +49,22 @@ def advice(result: WorkloadResult, variants: Sequence[Variant]) -> str:
     kinds = {variant.name: variant for variant in variants}
     rows = [row for row in result.measured if row.variant != REFERENCE]
     cold = [row for row in rows if not kinds[row.variant].knows]
-    best = _fastest([row for row in cold if row.largest_difference <= EXACT])
+    exact = [row for row in cold if row.largest_difference <= EXACT]
+    # What a compiler gains may be less than the minutes it takes: never the first advice.
+    compiled = [row for row in exact if kinds[row.variant].options.get("compile")]
+    best = _fastest([row for row in exact if row not in compiled])
     sentences = [
         f"Use {REFERENCE}: nothing with the same scores is faster here."
         if best is None
         else f"Use {best.variant}: {_times(best)} faster than {REFERENCE}, {_cost(best)}."
     ]
     floor = best.times_faster if best else 1.0
+    fastest_compiled = _fastest(compiled, floor=floor)
+    if fastest_compiled is not None:
+        seconds = f"{fastest_compiled.load_s:.0f} s to load"
+        sentences.append(
+            f"{fastest_compiled.variant} is {_times(fastest_compiled)} faster, once it has taken {seconds}."
+        )
     known = _fastest([row for row in rows if kinds[row.variant].knows], floor=floor)
     if known is not None:
         what = kinds[known.variant].knows

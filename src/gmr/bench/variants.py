@@ -1,5 +1,6 @@
 """The ways to score that are compared: every engine, what it may know from earlier calls, and options of loading."""
 
+import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -84,8 +85,8 @@ class Models:
 
     def __init__(self, name: str, **options: Any) -> None:
         self._name, self._options = name, options
-        self._loaded: dict[tuple[str, str], RerankModel | ModelError] = {}
-        self.reference = load_model(name, engine=REFERENCE, **options)
+        self._loaded: dict[tuple[str, str], tuple[RerankModel | ModelError, float]] = {}
+        self.reference = self.of(Variant(REFERENCE, REFERENCE))
 
     def of(self, variant: Variant) -> RerankModel:
         """The model of a variant, its engine proved at load.
@@ -93,16 +94,24 @@ class Models:
         Raises:
             ModelError: it cannot be loaded so on this machine; the same for every workload.
         """
-        if variant.engine == REFERENCE and not variant.options:
-            return self.reference
-        key = (variant.engine, repr(dict(variant.options)))
-        if key not in self._loaded:
-            try:
-                options = {**self._options, **variant.options}
-                self._loaded[key] = load_model(self._name, engine=variant.engine, **options)
-            except ModelError as error:
-                self._loaded[key] = error
-        found = self._loaded[key]
+        found, _ = self._load(variant)
         if isinstance(found, ModelError):
             raise found
         return found
+
+    def load_seconds(self, variant: Variant) -> float:
+        """How long the model of a variant took to load, its checks and a compiler included."""
+        return self._load(variant)[1]
+
+    def _load(self, variant: Variant) -> tuple[RerankModel | ModelError, float]:
+        key = (variant.engine, repr(dict(variant.options)))
+        if key not in self._loaded:
+            started = time.perf_counter()
+            found: RerankModel | ModelError
+            try:
+                options = {**self._options, **variant.options}
+                found = load_model(self._name, engine=variant.engine, **options)
+            except ModelError as error:
+                found = error
+            self._loaded[key] = found, time.perf_counter() - started
+        return self._loaded[key]

@@ -30,7 +30,7 @@ class QuantizeName(StrEnum):
 
 QUANTIZE_HELP = "Round the weights of the language model's layers: less memory, slightly other scores."
 COMPILE_HELP = (
-    "Compile the language model's layers first, a minute or more; for many documents, most of all on a GPU."
+    "Compile the language model's layers first, for minutes; gmr bench engine tells whether it pays."
 )
 ENGINE_HELP = (
     "packed computes what prompts share once, padded whole pairs; auto is packed where it proves exact."

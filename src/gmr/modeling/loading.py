@@ -75,7 +75,7 @@ def load_model(
         quantize: ``int8`` rounds the weights of the language model's layers, with an adapter merged into them, to a
             quarter of their memory in float32. Such a model scores, and is neither trained nor saved.
         compile: whether ``torch.compile`` compiles the language model's layers. It does so in the self-check, which
-            then takes a minute or more; without the check at the first scores.
+            then takes minutes; without the check at the first scores.
 
     Raises:
         ModelError: if the model cannot be loaded as it is described; the message names the file or tensor at
