@@ -76,7 +76,10 @@ def advice(result: WorkloadResult, variants: Sequence[Variant]) -> str:
     reference = next(row for row in result.measured if row.variant == REFERENCE)
     if smallest.weight_bytes < reference.weight_bytes:
         share = smallest.weight_bytes / reference.weight_bytes
-        sentences.append(f"{smallest.variant} has {share:.0%} of the weights' memory, {_cost(smallest)}.")
+        speed = f"{smallest.times_faster:.2g} times the speed of {REFERENCE}"
+        sentences.append(
+            f"{smallest.variant} has {share:.0%} of the weights' memory at {speed}; {_cost(smallest)}."
+        )
     return " ".join(sentences)
 
 
