@@ -28,7 +28,7 @@ def test_the_help_teaches_by_examples_with_real_options(real_gmr: Gmr) -> None:
 
 
 def test_each_workload_has_a_table_and_a_sentence(real_gmr: Gmr) -> None:
-    outcome = real_gmr(*SMALL, "--workload", "T->T", "--workload", "T->I", "--variant", "packed+documents")
+    outcome = real_gmr(*SMALL, "--workload", "t2t", "--workload", "T->I", "--variant", "packed+documents")
     assert outcome.status == 0, outcome.err
     first, second = outcome.out.split("T→I")
     assert first.startswith("T→T  1 query, 4 documents, texts of about 150 tokens")
@@ -66,7 +66,7 @@ def test_a_text_model_is_given_texts_and_the_rest_is_named(real_gmr: Gmr) -> Non
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--workload", "V->V"], "--workload: 'V->V' is unknown; there are T->T, T->I, I->T, IT->IT, pages"),
+        (["--workload", "V->V"], "--workload: 'V->V' is unknown; there are t2t, t2i, i2t, it2it, pages"),
         (["--variant", "fast"], "--variant: 'fast' is unknown; there are padded, packed"),
         (["--engine", "fast"], "--engine: 'fast' is unknown; there are packed, padded"),
         (["--device", "gpu"], "--device is 'gpu'"),

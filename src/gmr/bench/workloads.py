@@ -6,6 +6,7 @@ import numpy as np
 import PIL.Image
 import PIL.ImageDraw
 
+from gmr.core.errors import UsageError
 from gmr.core.items import Image, Item, Text
 from gmr.core.nouns import Document, Query
 from gmr.modeling.images import image_factor
@@ -48,6 +49,19 @@ WORKLOADS: dict[str, Workload] = {
         Workload("pages", "t", "i", picture_tokens=1024, num_queries=3),
     )
 }
+
+
+def find_workload(name: str) -> Workload:
+    """The workload called ``name``; ``t2i`` is ``T->I``, whose arrow a shell takes for its own.
+
+    Raises:
+        UsageError: there is none; the message lists those there are.
+    """
+    by_name = {known.lower().replace("->", "2"): workload for known, workload in WORKLOADS.items()}
+    plain = name.lower().replace("->", "2")
+    if plain not in by_name:
+        raise UsageError(f"--workload: {name!r} is unknown; there are {', '.join(by_name)}")
+    return by_name[plain]
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 HELP = "Measure on this machine what engines and options gain and cost."
 EPILOG = examples(
     "gmr bench engine",
-    'gmr bench engine --model runs/sft/model --workload "T->I" --documents 100',
+    "gmr bench engine --model runs/sft/model --workload t2i --documents 100",
     "gmr bench engine --variant packed+int8 --output results/engine",
 )
 WIDE = 100
@@ -47,7 +47,7 @@ def engine(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="T->T, T->I, I->T, IT->IT or pages; repeatable; all that the model takes when not given.",
+            help="t2t, t2i, i2t, it2it or pages; repeatable; all that the model takes when not given.",
         ),
     ] = None,
     documents: Annotated[int, typer.Option(min=1, help="Pairs to score in each workload.")] = 24,
@@ -75,15 +75,13 @@ def engine(
     from gmr.bench.engine import measure
     from gmr.bench.report import to_dict
     from gmr.bench.variants import Models, choose_variants
-    from gmr.bench.workloads import WORKLOADS, why_not
+    from gmr.bench.workloads import WORKLOADS, find_workload, why_not
 
-    unknown = [name for name in workload or [] if name not in WORKLOADS]
-    if unknown:
-        raise UsageError(f"--workload: {unknown[0]!r} is unknown; there are {', '.join(WORKLOADS)}")
+    asked = [find_workload(name).name for name in workload or []]
     variants = choose_variants(variant or [], engines or [])
     models = Models(model, template=template, device=device)
-    refused = {name: why_not(models.reference, WORKLOADS[name]) for name in workload or WORKLOADS}
-    for name in workload or []:
+    refused = {name: why_not(models.reference, WORKLOADS[name]) for name in asked or WORKLOADS}
+    for name in asked:
         if refused[name]:
             raise UsageError(f"--workload: {model} cannot be given {name}: {refused[name]}")
     results = []
