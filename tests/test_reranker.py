@@ -191,6 +191,10 @@ def test_a_top_k_below_one_is_an_error(reranker: Reranker, top_k: int) -> None:
 def test_loading_options_for_a_loaded_model_are_an_error(model: RerankModel) -> None:
     with pytest.raises(ValueError, match="loaded already: max_tokens would have no effect"):
         Reranker(model, max_tokens=5)
+    with pytest.raises(ValueError, match="loaded already: quantize would"):
+        Reranker(model, quantize="int8")
+    with pytest.raises(ValueError, match="loaded already: compile would"):
+        Reranker(model, compile=True)
     with pytest.raises(ValueError, match="loaded already: dtype"):
         Reranker(model, dtype="bfloat16")
 

@@ -41,6 +41,8 @@ class Reranker:
         dtype: of the weights; scores are float32 whatever this is.
         device: where to compute; None for a GPU if there is one.
         adapter: folder or hub id of a LoRA adapter to put on the model.
+        quantize: ``int8`` for rounded weights of the language model's layers, at a quarter of float32's memory.
+        compile: whether ``torch.compile`` compiles the language model's layers, which takes minutes at load.
         max_tokens: longest prompt; None for the model's own.
         batch_tokens: most tokens of a forward pass, padding included.
         engine: ``packed`` computes what prompts share once, ``forked`` does so from copies of a cache, ``padded`` whole
@@ -67,6 +69,8 @@ class Reranker:
         dtype: str = "float32",
         device: str | None = None,
         adapter: str | Path | None = None,
+        quantize: str | None = None,
+        compile: bool = False,
         max_tokens: int | None = None,
         batch_tokens: int = 16_384,
         engine: str = "auto",
@@ -77,7 +81,14 @@ class Reranker:
         progress: bool = False,
     ) -> None:
         if isinstance(model, RerankModel):
-            options = {"template": template, "device": device, "adapter": adapter, "max_tokens": max_tokens}
+            options = {
+                "template": template,
+                "device": device,
+                "adapter": adapter,
+                "quantize": quantize,
+                "compile": compile or None,
+                "max_tokens": max_tokens,
+            }
             given = [name for name, value in options.items() if value is not None]
             if given or dtype != "float32":
                 raise ValueError(
@@ -91,6 +102,8 @@ class Reranker:
                 dtype=dtype,
                 device=device,
                 adapter=adapter,
+                quantize=quantize,
+                compile=compile,
                 max_tokens=max_tokens,
                 engine=engine,
             )

@@ -140,6 +140,9 @@ def test_model_options_reach_the_model(gmr: Gmr, documents: Path) -> None:
         "padded",
         "--document-cache",
         "kept",
+        "--quantize",
+        "int8",
+        "--compile",
     ]
     assert gmr("rank", "-q", "x", "-d", documents, *options).status == 0
     (made,) = WordOverlap.made
@@ -152,6 +155,8 @@ def test_model_options_reach_the_model(gmr: Gmr, documents: Path) -> None:
         "adapter": "a",
         "engine": "padded",
         "document_cache_folder": Path("kept"),
+        "quantize": "int8",
+        "compile": True,
     }
 
 

@@ -71,6 +71,7 @@ def print_table(
     title: str | None = None,
     right: Sequence[str] = (),
     header: bool = True,
+    is_dense: bool = False,
     file: TextIO | None = None,
 ) -> None:
     """Write a table to stdout (or ``file``): plain text in a pipe, colours on a terminal.
@@ -81,6 +82,7 @@ def print_table(
         title: Line above the table.
         right: Headings of the columns whose cells are set to the right.
         header: Show the headings.
+        is_dense: Two blanks between columns instead of three.
         file: Where to, stdout when not given.
     """
     from rich.box import SIMPLE_HEAD
@@ -93,11 +95,29 @@ def print_table(
     width = None if target.isatty() else PIPE_WIDTH
     table = Table(title=Text(printable(title)) if title else None, box=SIMPLE_HEAD if header else None)
     table.title_justify, table.pad_edge, table.show_header = "left", False, header
+    if is_dense:
+        table.padding = (0, 1, 0, 0)
     for column in columns:
         table.add_column(Text(column), justify="right" if column in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(printable(cell)) for cell in row))
     Console(file=target, width=width, highlight=False).print(table)
+
+
+def print_text(text: str, *, style: str = "") -> None:
+    """Write a paragraph to stdout, on a terminal with its words wrapped and in the ``style`` of rich."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(width=None if sys.stdout.isatty() else PIPE_WIDTH, highlight=False)
+    console.print(Text(printable(text), style=style))
+
+
+def terminal_width() -> int:
+    """Characters on a line of stdout; many in a pipe."""
+    from rich.console import Console
+
+    return Console().width if sys.stdout.isatty() else PIPE_WIDTH
 
 
 def examples(*commands: str, title: str = "Examples") -> str:

@@ -9,11 +9,14 @@ from gmr.cli.console import examples, print_note
 from gmr.cli.names import (
     BASELINES,
     CHANCE,
+    COMPILE_HELP,
     ENGINE_HELP,
     FIRST_STAGE,
     PIXEL_COSINE,
+    QUANTIZE_HELP,
     Dtype,
     EngineName,
+    QuantizeName,
     check_device,
 )
 from gmr.core.errors import UsageError
@@ -82,6 +85,8 @@ def evaluate(
         Dtype, typer.Option(help="Of the weights; scores are float32 in any case.")
     ] = Dtype.FLOAT32,
     engine: Annotated[EngineName, typer.Option(help=ENGINE_HELP)] = EngineName.AUTO,
+    quantize: Annotated[QuantizeName | None, typer.Option(help=QUANTIZE_HELP)] = None,
+    compile: Annotated[bool, typer.Option("--compile", help=COMPILE_HELP)] = False,
     seed: Annotated[int, typer.Option(help="Of the resampling behind intervals and tests.")] = 0,
 ) -> None:
     """Measure models on judged queries, with confidence intervals and paired tests.
@@ -115,6 +120,8 @@ def evaluate(
             device=check_device(device),
             dtype=dtype,
             engine=engine,
+            quantize=quantize,
+            compile=compile,
         )
     print_results(results, measures, seed=seed)
     if output is not None:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from gmr import __version__
-from gmr.cli import demo, evaluate, info, rank, train
+from gmr.cli import bench, demo, evaluate, info, rank, train
 from gmr.cli.console import examples, print_line, print_note, reflow, showing_log
 from gmr.core.errors import GmrError
 
@@ -41,6 +41,9 @@ COMMANDS: dict[str, tuple[str, Callable[..., None], str]] = {
     "info": ("Look around", info.info, info.EPILOG),
 }
 
+# Commands with sub-commands of their own.
+GROUPS: dict[str, tuple[str, typer.Typer]] = {"bench": ("Use a model", bench.app)}
+
 
 @dataclass
 class Settings:
@@ -60,6 +63,8 @@ app = typer.Typer(
 )
 for _name, (_panel, _function, _epilog) in COMMANDS.items():
     app.command(_name, rich_help_panel=_panel, help=reflow(_function.__doc__), epilog=_epilog)(_function)
+for _name, (_panel, _group) in GROUPS.items():
+    app.add_typer(_group, name=_name, rich_help_panel=_panel)
 
 
 def _print_version(value: bool) -> None:

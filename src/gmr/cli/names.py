@@ -1,4 +1,4 @@
-"""Words that commands share: dtypes, devices, engines, and the baselines in the tables of ``gmr evaluate``."""
+"""Words that commands share: dtypes, devices, engines, options, and the baselines of ``gmr evaluate``."""
 
 import re
 from enum import StrEnum
@@ -24,6 +24,16 @@ class EngineName(StrEnum):
     INVARIANT = "invariant"
 
 
+class QuantizeName(StrEnum):
+    """How weights of the language model's layers are rounded."""
+
+    INT8 = "int8"
+
+
+QUANTIZE_HELP = "Round the weights of the language model's layers: less memory, slightly other scores."
+COMPILE_HELP = (
+    "Compile the language model's layers first, for minutes; gmr bench engine tells whether it pays."
+)
 ENGINE_HELP = (
     "packed computes what prompts share once, forked does so from copies of a cache, padded whole pairs; "
     "auto is the first that proves exact; with invariant no other pair changes a bit of a score."

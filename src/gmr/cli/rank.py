@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gmr.cli.console import examples, json_line, print_line, print_note, print_table, shorten
-from gmr.cli.names import ENGINE_HELP, Dtype, EngineName, check_device
+from gmr.cli.names import (
+    COMPILE_HELP,
+    ENGINE_HELP,
+    QUANTIZE_HELP,
+    Dtype,
+    EngineName,
+    QuantizeName,
+    check_device,
+)
 from gmr.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -79,6 +87,8 @@ def rank(
             "For models whose prompt has the document first.",
         ),
     ] = None,
+    quantize: Annotated[QuantizeName | None, typer.Option(help=QUANTIZE_HELP)] = None,
+    compile: Annotated[bool, typer.Option("--compile", help=COMPILE_HELP)] = False,
 ) -> None:
     """Rank documents for a query; text, pictures or both on either side.
 
@@ -114,6 +124,8 @@ def rank(
         dtype=dtype,
         engine=engine,
         document_cache_folder=document_cache,
+        quantize=quantize,
+        compile=compile,
         progress=sys.stderr.isatty(),
     )
     ranking = reranker.rank(question, candidates)

@@ -8,6 +8,7 @@ from safetensors import SafetensorError, safe_open
 
 from gmr.core.errors import ModelError
 from gmr.modeling.model import RerankModel
+from gmr.modeling.quantization import refuse_quantized
 
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -26,8 +27,10 @@ def add_lora(
             model.
 
     Raises:
-        ModelError: if PEFT is not installed, the model has adapters already, or ``targets`` matches no layer.
+        ModelError: if PEFT is not installed, the model has adapters already or int8 weights, or ``targets`` matches no
+            layer.
     """
+    refuse_quantized(model, use="given adapters")
     peft = _peft()
     if hasattr(model.backbone, "peft_config"):
         raise ModelError("the model has adapters already; merge them, or go on training them")

@@ -13,6 +13,7 @@ from safetensors import SafetensorError, safe_open
 from gmr.core.errors import ModelError
 from gmr.modeling.adapters import load_adapter
 from gmr.modeling.backbones import backbone_facts
+from gmr.modeling.compilation import compile_layers, compiler_errors
 from gmr.modeling.folders import (
     HEAD_WEIGHTS,
     SETTINGS,
@@ -24,7 +25,9 @@ from gmr.modeling.folders import (
 )
 from gmr.modeling.heads import HeadConfig
 from gmr.modeling.model import RerankModel
+from gmr.modeling.precision import fast_products
 from gmr.modeling.processor import PromptProcessor
+from gmr.modeling.quantization import QUANTIZATIONS
 from gmr.modeling.self_check import check_forked, check_model, check_packed
 
 logger = logging.getLogger(__name__)
@@ -50,6 +53,8 @@ def load_model(
     self_check: bool = True,
     readout: str | None = None,
     engine: str = "auto",
+    quantize: str | None = None,
+    compile: bool = False,
 ) -> RerankModel:
     """The reranker called ``name_or_path``, in evaluation mode.
 
@@ -71,6 +76,10 @@ def load_model(
             each shared prefix once, from copies of the backbone's cache; ``padded``, whole pairs; ``auto``, the first
             of these whose scores are right on this model; ``invariant``, scores that no other pair of a call
             changes in any bit. The check needs ``self_check``.
+        quantize: ``int8`` rounds the weights of the language model's layers, with an adapter merged into them, to a
+            quarter of their memory in float32. Such a model scores, and is neither trained nor saved.
+        compile: whether ``torch.compile`` compiles the language model's layers. It does so in the self-check, which
+            then takes minutes; without the check at the first scores.
 
     Raises:
         ModelError: if the model cannot be loaded as it is described; the message names the file or tensor at
@@ -101,18 +110,34 @@ def load_model(
     model = RerankModel(backbone, processor, head=head, readout=readout or _default_readout(described))
     if head_weights is not None:
         _load_head(model, *head_weights)
+    if quantize is not None:
+        if quantize not in QUANTIZATIONS:
+            raise ModelError(f"quantize {quantize!r} is unknown; known are {', '.join(QUANTIZATIONS)}")
+        QUANTIZATIONS[quantize](model)  # before the move: a GPU holds the rounded weights alone
     _move(model, device or ("cuda" if torch.cuda.is_available() else "cpu"))
     _check_answers(model, described)
     if engine not in ("auto", *ENGINES):
         raise ModelError(f"engine {engine!r} is unknown; known are auto, {', '.join(ENGINES)}")
-    if self_check:
-        check_model(model)
-    model.engine = _choose_engine(model, engine, check=self_check)
+    if compile:
+        if engine == "invariant":
+            raise ModelError(
+                "engine 'invariant' with compile: which graph computes a layer depends on earlier calls"
+            )
+        compile_layers(model)
+    # With the products that scoring uses: a compiler compiles anew for others.
+    with compiler_errors(), fast_products(model.device):
+        if self_check:
+            check_model(model)
+        model.engine = choose_engine(model, engine, check=self_check)
     return model
 
 
-def _choose_engine(model: RerankModel, engine: str, *, check: bool) -> str:
-    """The engine asked for, refused if its scores are wrong; for ``auto`` the fastest whose scores are right."""
+def choose_engine(model: RerankModel, engine: str, *, check: bool) -> str:
+    """The engine asked for; for ``auto`` the fastest whose scores are right.
+
+    Raises:
+        ModelError: the scores of the engine asked for are wrong on this model.
+    """
     rungs = LADDER if model.packs else LADDER[1:]
     wanted = rungs if engine == "auto" else (engine,)
     if not check:
@@ -124,19 +149,16 @@ def _choose_engine(model: RerankModel, engine: str, *, check: bool) -> str:
                 CHECKS[name](model)
         except (ModelError, NotImplementedError) as error:
             faults[name] = error
-            model.packs &= CHECKS[name] is not check_packed
+            model.packs = model.packs and name == "forked"
             continue
         if faults:
             told = "; ".join(f"{fault}: {why}" for fault, why in faults.items())
             logger.warning("engine %r is used, which is slower: %s", name, told)
         return name
-    if (
-        engine == "invariant"
-    ):  # without packed sequences it computes whole pairs one by one, which is as invariant
+    if engine == "invariant":  # then it computes whole pairs one by one, which is as invariant
         return engine
-    raise ModelError(f"engine {engine!r} cannot be used with this model: {faults[engine]}") from faults[
-        engine
-    ]
+    fault = faults[engine]
+    raise ModelError(f"engine {engine!r} cannot be used with this model: {fault}") from fault
 
 
 def _read_config(path: Path) -> Any:

@@ -150,6 +150,10 @@ class PromptProcessor:
             raise ModelError("the model has no image processor: it reads text only")
         return preprocess_images(self.image_processor, images, self._pixels)
 
+    def forget_pixels(self) -> None:
+        """Drop the patches of small pictures that were kept from earlier batches."""
+        self._pixels = PixelCache()
+
     def collate(
         self,
         prompts: Sequence[Prompt],

@@ -26,6 +26,7 @@ from gmr.modeling.heads import AnswerRows
 from gmr.modeling.loading import DTYPES, no_progress_bar
 from gmr.modeling.model import RerankModel
 from gmr.modeling.model_card import model_card
+from gmr.modeling.quantization import refuse_quantized
 from gmr.modeling.templates import Slot, TokenId
 
 # The version the files for sentence-transformers are written for, named where it is not installed.
@@ -59,9 +60,10 @@ def save_model(
         ``folder``.
 
     Raises:
-        ModelError: if a weight is not finite in ``dtype``, or the folder holds something else than a model.
+        ModelError: if a weight is not finite in ``dtype`` or is int8, or the folder holds something else than a model.
         DataError: if the folder cannot be written.
     """
+    refuse_quantized(model, use="saved")
     folder = Path(folder)
     if (
         folder.exists()

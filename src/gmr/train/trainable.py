@@ -9,6 +9,7 @@ from torch import nn
 from gmr.core.errors import ConfigError
 from gmr.modeling.adapters import add_lora
 from gmr.modeling.model import RerankModel
+from gmr.modeling.quantization import refuse_quantized
 from gmr.train.optimizers import is_for_muon
 from gmr.train.recipe import Recipe
 
@@ -29,8 +30,9 @@ def choose_trainable(model: RerankModel, recipe: Recipe, *, mixed_precision: boo
 
     Raises:
         ConfigError: Full fine-tuning of half-precision weights, or a recipe that leaves nothing to train.
-        ModelError: Adapters that match no layer, or a base that has adapters already.
+        ModelError: Adapters that match no layer, or a base that has adapters already or int8 weights.
     """
+    refuse_quantized(model, use="trained")
     if recipe.lora.enabled:
         lora = recipe.lora
         add_lora(model, rank=lora.r, alpha=lora.alpha, dropout=lora.dropout, targets=lora.targets)

@@ -1,0 +1,43 @@
+"""What a model was made to do, counted where it does it, whatever the engine."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from gmr.modeling.model import RerankModel
+
+
+@dataclass
+class Counts:
+    """Work of a model: tokens through its language model, patches and pictures through its vision tower."""
+
+    num_tokens: int = 0
+    num_patches: int = 0
+    num_pictures: int = 0
+
+
+@contextmanager
+def counting(model: RerankModel) -> Iterator[Counts]:
+    """Counts what goes through the model inside."""
+    counts = Counts()
+
+    def language(_: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+        given = options.get("inputs_embeds")
+        given = options.get("input_ids", *arguments[:1]) if given is None else given
+        counts.num_tokens += given.shape[0] * given.shape[1]
+
+    def vision(_: Any, arguments: tuple[Any, ...], options: dict[str, Any]) -> None:
+        counts.num_patches += len(options.get("hidden_states", *arguments[:1]))
+        counts.num_pictures += len(options.get("grid_thw", *arguments[1:2]))
+
+    places = {model.facts.language: language} | ({model.facts.vision: vision} if model.facts.vision else {})
+    hooks = [
+        model.causal_model.get_submodule(place).register_forward_pre_hook(hook, with_kwargs=True)
+        for place, hook in places.items()
+    ]
+    try:
+        yield counts
+    finally:
+        for hook in hooks:
+            hook.remove()
