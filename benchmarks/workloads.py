@@ -70,8 +70,8 @@ class Workload:
                 parts.append(Image(PIL.Image.fromarray(pixels)))
             else:
                 number = max(1, round(words * rng.uniform(0.5, 1.5)))
-                # Words of the little tokenizer's training text: about one token each.
-                chosen = rng.choice(["query", "document", "image", "apple", "table"], number)
+                # Words that are one token each, of the little tokenizer's training text.
+                chosen = rng.choice(["query", "document", "image", "red", "queen"], number)
                 parts.append(Text(" ".join(chosen)))
         return tuple(parts)
 
