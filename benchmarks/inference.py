@@ -1,6 +1,6 @@
 """Scoring candidates end to end, against what others compute for the same pairs on the same weights.
 
-python -m benchmarks.inference                 about ten minutes of one core
+python -m benchmarks.inference                 half an hour or more of one core
 python -m benchmarks.inference --repeats 1 --architecture qwen2_5_vl --workload "T->T"
 """
 

@@ -1,6 +1,6 @@
 """Speed on a GPU with models of real size, in fractions of what the GPU can do; without one the same in small.
 
-python -m benchmarks.device --name h100                     Qwen2.5-VL-3B and 7B, everything: an hour or more
+python -m benchmarks.device --name h100                     Qwen2.5-VL-3B and 7B, everything
 python -m benchmarks.device --name h100 --model qwen2.5-vl-3b --part inference --workload "T->T 150"
 python -m benchmarks.device                                 toy size on a CPU, about a minute
 
