@@ -10,6 +10,7 @@ from gmr.cli.names import (
     BASELINES,
     CHANCE,
     COMPILE_HELP,
+    DOCUMENT_CACHE_HELP,
     ENGINE_HELP,
     FIRST_STAGE,
     PIXEL_COSINE,
@@ -85,6 +86,7 @@ def evaluate(
         Dtype, typer.Option(help="Of the weights; scores are float32 in any case.")
     ] = Dtype.FLOAT32,
     engine: Annotated[EngineName, typer.Option(help=ENGINE_HELP)] = EngineName.AUTO,
+    document_cache: Annotated[Path | None, typer.Option(metavar="DIR", help=DOCUMENT_CACHE_HELP)] = None,
     quantize: Annotated[QuantizeName | None, typer.Option(help=QUANTIZE_HELP)] = None,
     compile: Annotated[bool, typer.Option("--compile", help=COMPILE_HELP)] = False,
     seed: Annotated[int, typer.Option(help="Of the resampling behind intervals and tests.")] = 0,
@@ -120,6 +122,7 @@ def evaluate(
             device=check_device(device),
             dtype=dtype,
             engine=engine,
+            document_cache_folder=document_cache,
             quantize=quantize,
             compile=compile,
         )

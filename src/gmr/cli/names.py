@@ -39,6 +39,11 @@ ENGINE_HELP = (
     "auto is the first that proves exact; with invariant no other pair changes a bit of a score."
 )
 
+DOCUMENT_CACHE_HELP = (
+    "Keep what the model computes of documents here; the next query then costs its own tokens only. "
+    "For models whose prompt has the document first."
+)
+
 
 def check_device(device: str | None) -> str | None:
     """The device as given.

@@ -10,6 +10,7 @@ import typer
 from gmr.cli.console import examples, json_line, print_line, print_note, print_table, shorten
 from gmr.cli.names import (
     COMPILE_HELP,
+    DOCUMENT_CACHE_HELP,
     ENGINE_HELP,
     QUANTIZE_HELP,
     Dtype,
@@ -79,14 +80,7 @@ def rank(
         Dtype, typer.Option(help="Of the weights; scores are float32 in any case.")
     ] = Dtype.FLOAT32,
     engine: Annotated[EngineName, typer.Option(help=ENGINE_HELP)] = EngineName.AUTO,
-    document_cache: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="Keep what the model computes of documents here; the next query then costs its own tokens only. "
-            "For models whose prompt has the document first.",
-        ),
-    ] = None,
+    document_cache: Annotated[Path | None, typer.Option(metavar="DIR", help=DOCUMENT_CACHE_HELP)] = None,
     quantize: Annotated[QuantizeName | None, typer.Option(help=QUANTIZE_HELP)] = None,
     compile: Annotated[bool, typer.Option("--compile", help=COMPILE_HELP)] = False,
 ) -> None:
