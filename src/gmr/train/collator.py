@@ -9,10 +9,10 @@ from torch import Tensor
 
 from gmr.core.errors import DataError, GmrError
 from gmr.core.nouns import check_pictures
-from gmr.inference.planner import parts_of
 from gmr.modeling.packed_batch import collate_packed
-from gmr.modeling.packing import pack
+from gmr.modeling.packing import Part, pack
 from gmr.modeling.processor import Prompt, PromptProcessor
+from gmr.train.cutting import cut_packed, cut_padded
 from gmr.train.sampling import Group
 
 
@@ -25,8 +25,13 @@ class GroupCollator:
         processor: Of the model.
         engine: ``packed``: prompts without padding, what they share once; or ``padded`` pairs. The gradient is the
             same.
-        rows_per_pass: Prompts of a forward pass; None is all of them.
-        length_groups: Padded passes of about equal length that a batch is cut into.
+        rows_per_pass: Most prompts of a forward pass; None is all of them.
+        tokens_per_pass: Most new tokens of a forward pass: of a packed one each prefix once and what each prompt has
+            of its own, of a padded one rows times the longest; a longer prompt is a pass of its own. None is no limit.
+        length_groups: Padded passes of about equal length that a batch is cut into where no limit is set.
+
+    Raises:
+        ValueError: An engine that there is not, or a number below 1.
     """
 
     def __init__(
@@ -35,16 +40,23 @@ class GroupCollator:
         *,
         engine: str = "packed",
         rows_per_pass: int | None = None,
+        tokens_per_pass: int | None = None,
         length_groups: int = 1,
     ) -> None:
         if engine not in ("packed", "padded"):
             raise ValueError(f"engine must be 'packed' or 'padded', not {engine!r}")
-        for name, value in (("rows_per_pass", rows_per_pass), ("length_groups", length_groups)):
+        limits = {
+            "rows_per_pass": rows_per_pass,
+            "tokens_per_pass": tokens_per_pass,
+            "length_groups": length_groups,
+        }
+        for name, value in limits.items():
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}")
         self.processor = processor
         self.engine = engine
         self.rows_per_pass = rows_per_pass
+        self.tokens_per_pass = tokens_per_pass
         self.length_groups = length_groups
 
     def __call__(self, groups: Sequence[Group]) -> dict[str, Any]:
@@ -55,7 +67,7 @@ class GroupCollator:
 
         Returns:
             * ``passes`` what ``collate_packed`` or ``PromptProcessor.collate`` gives for the prompts of all groups:
-              a list of one, or of several when ``rows_per_pass`` or ``length_groups`` cuts the batch;
+              a list of one, or of several when a limit or ``length_groups`` cuts the batch;
             * ``order`` ``(rows,)`` int64: which prompt, counted through the groups, each row of the passes is;
             * ``labels`` ``(queries, docs)`` float32, ragged groups padded with zeros;
             * ``mask`` ``(queries, docs)`` bool, its True entries in row-major order being the prompts;
@@ -69,9 +81,8 @@ class GroupCollator:
         for group in groups:
             with _naming(group):
                 prompts += [self.processor.encode(group.query, document) for document in group.documents]
-        cut = self._cut([len(prompt.input_ids) for prompt in prompts])
         try:
-            passes, order = self._collate(prompts, cut)
+            passes, order = self._collate(prompts)
         except DataError:  # pictures are shared between prompts, and only the groups have ids
             for group in groups:
                 with _naming(group):
@@ -89,30 +100,22 @@ class GroupCollator:
             batch["teacher"] = _padded(teacher, fill=0.0)
         return batch
 
-    def _collate(
-        self, prompts: Sequence[Prompt], cut: Sequence[Sequence[int]]
-    ) -> tuple[list[dict[str, Any]], list[int]]:
+    def _collate(self, prompts: Sequence[Prompt]) -> tuple[list[dict[str, Any]], list[int]]:
         """The passes, and which prompt each of their rows is."""
+        placeholder = self.processor.image_token_id
+        limits = {"max_tokens": self.tokens_per_pass, "max_rows": self.rows_per_pass}
         if self.engine == "padded":
+            lengths = [len(prompt.input_ids) for prompt in prompts]
+            cut = cut_padded(lengths, **limits, length_groups=self.length_groups)
             return [self.processor.collate([prompts[row] for row in rows]) for rows in cut], [
                 row for rows in cut for row in rows
             ]
-        placeholder = self.processor.image_token_id
         passes, order = [], []
-        for rows in cut:
-            parts, places = parts_of([prompts[row] for row in rows], placeholder=placeholder)
+        for groups in cut_packed(prompts, placeholder=placeholder, **limits):
+            parts = [Part([prompts[row] for row in group.rows], group.num_shared) for group in groups]
             passes.append(collate_packed(self.processor, pack(parts, placeholder=placeholder)))
-            order += [rows[place] for place in places]
+            order += [row for group in groups for row in group.rows]
         return passes, order
-
-    def _cut(self, lengths: Sequence[int]) -> list[list[int]]:
-        """The rows of each pass: in order, ``rows_per_pass`` at a time, or sorted by length and cut evenly."""
-        rows = list(range(len(lengths)))
-        size = self.rows_per_pass or len(rows)
-        if self.engine == "padded" and self.rows_per_pass is None and self.length_groups > 1:
-            rows.sort(key=lengths.__getitem__)
-            size = -(-len(rows) // self.length_groups)
-        return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
 @contextmanager

@@ -61,6 +61,7 @@ class RerankTrainer(Trainer):
         measure: str = "ndcg@10",
         max_dev_queries: int = 100,
         rows_per_pass: int | None = None,
+        tokens_per_pass: int | None = None,
         length_groups: int = 1,
         learning_rates: Mapping[str, float] | None = None,
         optimizer: OptimizerSection | None = None,
@@ -89,14 +90,15 @@ class RerankTrainer(Trainer):
         self._sums: dict[str, Tensor] = {}
         if args.world_size > 1:
             length_groups = 1  # the wrapper for several processes takes one forward pass per backward pass
-        self.recomputes = rows_per_pass is not None
+        self.recomputes = rows_per_pass is not None or tokens_per_pass is not None
         super().__init__(
             model=model,
             args=args,
             data_collator=GroupCollator(
                 model.processor,
-                engine=model.engine,
+                engine="packed" if model.engine == "packed" else "padded",  # gradients flow through these two
                 rows_per_pass=rows_per_pass,
+                tokens_per_pass=tokens_per_pass,
                 length_groups=length_groups,
             ),
             train_dataset=train_dataset,
