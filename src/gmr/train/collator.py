@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ from gmr.modeling.packed_batch import collate_packed
 from gmr.modeling.packing import Part, pack
 from gmr.modeling.processor import Prompt, PromptProcessor
 from gmr.train.cutting import cut_packed, cut_padded
+from gmr.train.pictures import BatchPictures, share_pictures
 from gmr.train.sampling import Group
 
 
@@ -29,6 +31,8 @@ class GroupCollator:
         tokens_per_pass: Most new tokens of a forward pass: of a packed one each prefix once and what each prompt has
             of its own, of a padded one rows times the longest; a longer prompt is a pass of its own. None is no limit.
         length_groups: Padded passes of about equal length that a batch is cut into where no limit is set.
+        shares_pictures: Several passes share the batch's pictures, for whoever encodes them once for all; otherwise
+            each pass brings its own.
 
     Raises:
         ValueError: An engine that there is not, or a number below 1.
@@ -42,6 +46,7 @@ class GroupCollator:
         rows_per_pass: int | None = None,
         tokens_per_pass: int | None = None,
         length_groups: int = 1,
+        shares_pictures: bool = False,
     ) -> None:
         if engine not in ("packed", "padded"):
             raise ValueError(f"engine must be 'packed' or 'padded', not {engine!r}")
@@ -58,6 +63,7 @@ class GroupCollator:
         self.rows_per_pass = rows_per_pass
         self.tokens_per_pass = tokens_per_pass
         self.length_groups = length_groups
+        self.shares_pictures = shares_pictures
 
     def __call__(self, groups: Sequence[Group]) -> dict[str, Any]:
         """The model's inputs, one row per prompt, and what the objective needs, one row per query.
@@ -68,6 +74,7 @@ class GroupCollator:
         Returns:
             * ``passes`` what ``collate_packed`` or ``PromptProcessor.collate`` gives for the prompts of all groups:
               a list of one, or of several when a limit or ``length_groups`` cuts the batch;
+            * ``pictures`` a ``BatchPictures`` of what the passes show, only when they share it;
             * ``order`` ``(rows,)`` int64: which prompt, counted through the groups, each row of the passes is;
             * ``labels`` ``(queries, docs)`` float32, ragged groups padded with zeros;
             * ``mask`` ``(queries, docs)`` bool, its True entries in row-major order being the prompts;
@@ -81,8 +88,9 @@ class GroupCollator:
         for group in groups:
             with _naming(group):
                 prompts += [self.processor.encode(group.query, document) for document in group.documents]
+        passes, shown, order = self._passes(prompts)
         try:
-            passes, order = self._collate(prompts)
+            pictures = self._add_pictures(passes, shown)
         except DataError:  # pictures are shared between prompts, and only the groups have ids
             for group in groups:
                 with _naming(group):
@@ -95,27 +103,51 @@ class GroupCollator:
             "mask": _padded([[True] * len(group.documents) for group in groups], fill=False),
             "num_truncated": torch.tensor(sum(prompt.truncated for prompt in prompts)),
         }
+        if pictures is not None:
+            batch["pictures"] = pictures
         teacher = [group.teacher for group in groups if group.teacher is not None]
         if len(teacher) == len(groups):
             batch["teacher"] = _padded(teacher, fill=0.0)
         return batch
 
-    def _collate(self, prompts: Sequence[Prompt]) -> tuple[list[dict[str, Any]], list[int]]:
-        """The passes, and which prompt each of their rows is."""
+    def _passes(
+        self, prompts: Sequence[Prompt]
+    ) -> tuple[list[dict[str, Any]], list[Sequence[Prompt]], list[int]]:
+        """The passes without their pictures, the prompts that show those, and which prompt each row is."""
         placeholder = self.processor.image_token_id
         limits = {"max_tokens": self.tokens_per_pass, "max_rows": self.rows_per_pass}
+        passes: list[dict[str, Any]] = []
+        shown: list[Sequence[Prompt]] = []
+        order: list[int] = []
         if self.engine == "padded":
             lengths = [len(prompt.input_ids) for prompt in prompts]
-            cut = cut_padded(lengths, **limits, length_groups=self.length_groups)
-            return [self.processor.collate([prompts[row] for row in rows]) for rows in cut], [
-                row for rows in cut for row in rows
-            ]
-        passes, order = [], []
+            for rows in cut_padded(lengths, **limits, length_groups=self.length_groups):
+                shown.append([prompts[row] for row in rows])
+                texts = [replace(prompt, images=(), grids=()) for prompt in shown[-1]]
+                passes.append(dict(self.processor.collate(texts)))
+                order += rows
+            return passes, shown, order
         for groups in cut_packed(prompts, placeholder=placeholder, **limits):
             parts = [Part([prompts[row] for row in group.rows], group.num_shared) for group in groups]
-            passes.append(collate_packed(self.processor, pack(parts, placeholder=placeholder)))
+            packed = pack(parts, placeholder=placeholder)
+            passes.append(collate_packed(self.processor, packed, pictures=False))
+            shown.append(packed.segments)
             order += [row for group in groups for row in group.rows]
-        return passes, order
+        return passes, shown, order
+
+    def _add_pictures(
+        self, passes: Sequence[dict[str, Any]], shown: Sequence[Sequence[Prompt]]
+    ) -> BatchPictures | None:
+        """Complete the passes in place; what they share between them, if they do."""
+        if len(passes) == 1 or not self.shares_pictures:
+            for part, prompts in zip(passes, shown, strict=True):
+                part.update(self.processor.collate_pictures(prompts))
+            return None
+        largest = max(part["input_ids"].numel() for part in passes)
+        pictures, inputs = share_pictures(self.processor, shown, max_tokens=largest)
+        for part, names in zip(passes, inputs, strict=True):
+            part.update(names)
+        return pictures
 
 
 @contextmanager
