@@ -22,6 +22,7 @@ class Workload:
         query: kinds of the query's parts, of ``t`` and ``i``.
         document: kinds of a document's parts.
         words: mean number of words of a document's text.
+        side: pixels of a picture's side; None for pictures of 256 tokens.
     """
 
     name: str
@@ -29,24 +30,26 @@ class Workload:
     query: str
     document: str
     words: int = 0
+    side: int | None = None
 
     def pairs(self) -> list[tuple[Query, Document]]:
         """The pairs, the same in every process."""
         rng = np.random.default_rng(sum(map(ord, self.name)))
-        query = Query("q", item(self.query, 12, rng), INSTRUCTION)
+        query = Query("q", item(self.query, 12, rng, self.side), INSTRUCTION)
         documents = [
-            Document(f"d{number}", item(self.document, self.words, rng))
+            Document(f"d{number}", item(self.document, self.words, rng, self.side))
             for number in range(self.num_documents)
         ]
         return [(query, document) for document in documents]
 
 
-def item(kinds: str, words: int, rng: np.random.Generator) -> Item:
+def item(kinds: str, words: int, rng: np.random.Generator, side: int | None = None) -> Item:
     """Parts of those kinds."""
+    side = side or PICTURE_SIDE
     parts: list[Text | Image] = []
     for kind in kinds:
         if kind == "i":
-            pixels = rng.integers(0, 255, (PICTURE_SIDE, PICTURE_SIDE, 3), dtype=np.uint8)
+            pixels = rng.integers(0, 255, (side, side, 3), dtype=np.uint8)
             parts.append(Image(PIL.Image.fromarray(pixels)))
         else:
             number = max(1, round(words * rng.uniform(0.5, 1.5)))

@@ -157,27 +157,30 @@ def test_each_picture_is_prepared_once_and_encoded_once_or_twice_where_the_tower
     patches = count_patches(model, monkeypatch)
     gradient_in_passes(model, batch)
     assert sum(patches) == times * distinct
-    largest = max(part["input_ids"].numel() for part in batch["passes"])
-    assert all(4 * largest >= each for each in patches), (
-        "a pass through the tower is no larger than one after it"
+    largest = max(
+        int(part["image_grid_thw"].prod(-1).sum()) for part in batch["passes"] if "image_index" in part
     )
+    assert max(patches) <= largest, "what is encoded together is no larger than what one pass shows"
     assert len(patches) == times * len(batch["pictures"].chunks)
 
 
-def test_pictures_that_together_are_larger_than_a_pass_are_encoded_in_several_chunks() -> None:
-    model = model_for("qwen3_vl")
-    # Prompts of one at a time, most of them with one picture: both pictures of a prompt fill a chunk.
-    collator = GroupCollator(model.processor, tokens_per_pass=1, shares_pictures=True)
-    few = [Group("e", Query("q", mixed_items()[0]), groups()[0].documents[1:3], (1.0, 0.0))]
-    batch = collator(few)
-    largest = max(part["input_ids"].numel() for part in batch["passes"])
-    sizes = [int(chunk.image_grid_thw.prod(-1).sum()) // 4 for chunk in batch["pictures"].chunks]
-    assert all(size <= largest for size in sizes)
-    for tokens, expected in ((largest, 1), (sizes[0] - 1, 2)):
-        prompts = [model.processor.encode(few[0].query, document) for document in few[0].documents]
-        shared, _ = share_pictures(model.processor, [prompts], max_tokens=tokens)
-        assert shared is not None
-        assert len(shared.chunks) == expected
+def test_pictures_are_encoded_in_chunks_no_larger_than_those_of_the_pass_that_shows_most() -> None:
+    processor = PromptProcessor.from_pretrained(tiny_checkpoint("qwen3_vl"))
+    prompts = [processor.encode(Query("q", item), Document("d", mixed_items()[0])) for item in mixed_items()]
+    none, first, second, two = prompts
+    sizes = [
+        [len(chunk.image_grid_thw) for chunk in shared.chunks] if shared else []
+        for shared, _ in (
+            share_pictures(processor, passes)
+            for passes in ([[none]], [[first], [second]], [[first], [second], [two]], [[two, second]])
+        )
+    ]
+    # Two go together where some pass shows two, three where one shows three.
+    assert sizes == [[], [1, 1], [2, 1], [3]]
+    shared, inputs = share_pictures(processor, [[first], [none], [second, two]])
+    assert shared is not None
+    assert shared.shown == ((0,), (), (1, 2, 0))
+    assert [list(names.get("image_index", ())) for names in inputs] == [[0], [], [0, 1, 2]]
 
 
 @pytest.mark.parametrize(

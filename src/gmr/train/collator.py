@@ -143,8 +143,7 @@ class GroupCollator:
             for part, prompts in zip(passes, shown, strict=True):
                 part.update(self.processor.collate_pictures(prompts))
             return None
-        largest = max(part["input_ids"].numel() for part in passes)
-        pictures, inputs = share_pictures(self.processor, shown, max_tokens=largest)
+        pictures, inputs = share_pictures(self.processor, shown)
         for part, names in zip(passes, inputs, strict=True):
             part.update(names)
         return pictures

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gmr.core.items import Image
+from gmr.modeling.images import Grid
 from gmr.modeling.model import RerankModel
 from gmr.modeling.processor import Prompt, PromptProcessor
 from gmr.modeling.vision_features import PictureFeatures
@@ -44,51 +45,49 @@ class BatchPictures:
 
 
 def share_pictures(
-    processor: PromptProcessor, passes: Sequence[Sequence[Prompt]], *, max_tokens: int
+    processor: PromptProcessor, passes: Sequence[Sequence[Prompt]]
 ) -> tuple[BatchPictures | None, list[dict[str, Tensor]]]:
     """The pictures that the passes have between them, and what each pass says of those it shows.
+
+    A chunk of pictures has no more tokens than the pictures of some pass: what fits there fits here.
 
     Args:
         processor: Of the model.
         passes: The prompts of each pass, or the segments of its packed sequence.
-        max_tokens: Most tokens of a chunk's pictures; a larger picture is a chunk of its own.
 
     Returns:
         None when there is no picture; and for each pass ``image_grid_thw`` ``(distinct, 3)`` and ``image_index``
         ``(occurrences,)`` as ``PromptProcessor.collate_pictures`` gives them, empty when it shows none.
     """
-    numbers: dict[str, int] = {}
-    chunks: list[list[Image]] = []
-    shown, inputs = [], []
-    room = 0
+    grids: list[dict[str, Grid]] = []
+    images: dict[str, Image] = {}
+    sizes: dict[str, int] = {}
+    inputs: list[dict[str, Tensor]] = []
     for prompts in passes:
-        grids: dict[str, tuple[int, int, int]] = {}
-        for prompt in prompts:
-            for image, grid in zip(prompt.images, prompt.grids, strict=True):
-                grids[image.key] = grid
-                if image.key not in numbers:
-                    numbers[image.key] = len(numbers)
-                    size = processor.num_image_tokens(grid)
-                    if not chunks or size > room:
-                        chunks.append([])
-                        room = max_tokens
-                    chunks[-1].append(image)
-                    room -= size
-        places = {key: place for place, key in enumerate(grids)}
-        occurrences = [places[image.key] for prompt in prompts for image in prompt.images]
-        shown.append(tuple(numbers[key] for key in grids))
-        inputs.append(
-            {
-                "image_grid_thw": torch.tensor(list(grids.values())),
-                "image_index": torch.tensor(occurrences),
-            }
-            if grids
-            else {}
-        )
-    if not chunks:
+        found = [pair for prompt in prompts for pair in zip(prompt.images, prompt.grids, strict=True)]
+        grids.append({image.key: grid for image, grid in found})
+        images |= {image.key: image for image, _ in found}
+        sizes |= {key: processor.num_image_tokens(grid) for key, grid in grids[-1].items()}
+        places = {key: place for place, key in enumerate(grids[-1])}
+        index = {
+            "image_grid_thw": torch.tensor(list(grids[-1].values())),
+            "image_index": torch.tensor([places[image.key] for image, _ in found]),
+        }
+        inputs.append(index if found else {})
+    if not images:
         return None, inputs
-    prepared = tuple(PictureChunk(*processor.preprocess(images)) for images in chunks)
-    return BatchPictures(prepared, tuple(shown)), inputs
+    most = max(sum(sizes[key] for key in shown) for shown in grids)
+    chunks: list[list[Image]] = []
+    room = 0
+    for key, image in images.items():
+        if not chunks or sizes[key] > room:
+            chunks.append([])
+            room = most
+        chunks[-1].append(image)
+        room -= sizes[key]
+    numbers = {key: number for number, key in enumerate(images)}
+    prepared = tuple(PictureChunk(*processor.preprocess(chunk)) for chunk in chunks)
+    return BatchPictures(prepared, tuple(tuple(numbers[key] for key in shown) for shown in grids)), inputs
 
 
 class EncodedPictures:
