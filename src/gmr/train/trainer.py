@@ -27,6 +27,7 @@ from gmr.core.tasks import RerankTask
 from gmr.evaluation import TaskResult
 from gmr.modeling.model import RerankModel
 from gmr.objectives import Objective, ObjectiveOutput
+from gmr.train.balance import choose_sampler
 from gmr.train.callbacks import EarlyStopping, FollowEpoch, LogBeforeSave, SkipBrokenSteps
 from gmr.train.checkpoints import rotate, write_manifest
 from gmr.train.collator import GroupCollator
@@ -36,7 +37,7 @@ from gmr.train.optimizers import MuonAdamW
 from gmr.train.passes import backward_in_passes
 from gmr.train.pictures import BatchPictures, EncodedPictures
 from gmr.train.recipe import OptimizerSection
-from gmr.train.sampling import EpochSampler, GroupDataset
+from gmr.train.sampling import GroupDataset
 from gmr.train.trainable import parameter_groups, trains_tower
 
 logger = logging.getLogger(__name__)
@@ -73,7 +74,8 @@ class RerankTrainer(Trainer):
     ) -> None:
         self.reranker = model
         self.run_dir = Path(str(args.output_dir))
-        self.sampler = EpochSampler(len(train_dataset), seed=train_dataset.seed)
+        is_packed = model.engine == "packed"  # gradients flow through packed and padded passes, and no other
+        self.sampler = choose_sampler(train_dataset, args, model.processor, packed=is_packed)
         self.objective: Objective = objective
         self.dev_tasks = tuple(dev_tasks)
         self.measure = measure
@@ -99,7 +101,7 @@ class RerankTrainer(Trainer):
             args=args,
             data_collator=GroupCollator(
                 model.processor,
-                engine="packed" if model.engine == "packed" else "padded",  # gradients flow through these two
+                engine="packed" if is_packed else "padded",
                 rows_per_pass=rows_per_pass,
                 tokens_per_pass=tokens_per_pass,
                 length_groups=length_groups,
