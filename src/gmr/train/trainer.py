@@ -96,17 +96,18 @@ class RerankTrainer(Trainer):
         if args.world_size > 1:
             length_groups = 1  # the wrapper for several processes takes one forward pass per backward pass
         self.recomputes = rows_per_pass is not None or tokens_per_pass is not None
+        collator = GroupCollator(
+            model.processor,
+            engine="packed" if is_packed else "padded",
+            rows_per_pass=rows_per_pass,
+            tokens_per_pass=tokens_per_pass,
+            length_groups=length_groups,
+            shares_pictures=args.world_size == 1 or not trains_tower(model),
+        )
         super().__init__(
             model=model,
             args=args,
-            data_collator=GroupCollator(
-                model.processor,
-                engine="packed" if is_packed else "padded",
-                rows_per_pass=rows_per_pass,
-                tokens_per_pass=tokens_per_pass,
-                length_groups=length_groups,
-                shares_pictures=args.world_size == 1 or not trains_tower(model),
-            ),
+            data_collator=collator,
             train_dataset=train_dataset,
             eval_dataset=self.dev_tasks or None,
             callbacks=[LogBeforeSave(), self.guard, FollowEpoch(self.sampler), GiveBackMemory(), *callbacks],
@@ -115,6 +116,8 @@ class RerankTrainer(Trainer):
         self.remove_callback(ProgressCallback)
         self.remove_callback(PrinterCallback)
         self.loss_is_scaled_for_ga = True
+        if self.is_fsdp_enabled:  # sharded weights are whole inside of a forward pass alone
+            collator.shares_pictures = False
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         return self.sampler
