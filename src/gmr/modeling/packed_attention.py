@@ -11,6 +11,7 @@ from transformers.masking_utils import sdpa_mask
 
 from gmr.modeling.attention import attend
 from gmr.modeling.backbones import Backbone
+from gmr.modeling.lean_attention import LeanAttention
 from gmr.modeling.packing import Layout
 
 PACKED_ATTENTION = "gmr_packed"
@@ -151,6 +152,10 @@ def packed_attention(
             states[index] = torch.cat([*kept, states[index]])
     for place, length, store in packed_layout.write:
         store[layer] = (states[1][place : place + length].clone(), states[2][place : place + length].clone())
+    if torch.is_grad_enabled() and query.device.type == "cpu" and query.dtype == torch.float32:
+        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+        lean: Tensor = LeanAttention.apply(packed_layout.calls, packed_layout.order, scale, *states)
+        return lean.unsqueeze(0), None
     outputs = [_attend(call, *states, scaling=scaling) for call in packed_layout.calls]
     joined = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
     return joined.index_select(0, packed_layout.order).unsqueeze(0), None
