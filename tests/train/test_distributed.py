@@ -39,7 +39,8 @@ def launch(launcher: str, page: Path, folder: Path) -> None:
     """Run the recipe in two processes on this machine."""
     script = page.with_name("script.py")
     script.write_text(SCRIPT)
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(REPOSITORY)}
+    path = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     command = [sys.executable, "-m", *LAUNCHERS[launcher], str(script), str(page), str(folder)]
     done = subprocess.run(
         command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=500, check=False

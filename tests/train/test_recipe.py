@@ -15,9 +15,19 @@ from gmr.core.items import Text
 from gmr.core.nouns import Document, Query
 from gmr.core.tasks import TrainingExample, TrainingSet
 from gmr.modeling.loading import load_model
+from gmr.modeling.processor import PromptProcessor
 from gmr.objectives import ObjectiveConfig
 from gmr.train.arguments import SET_ELSEWHERE, training_arguments
-from gmr.train.recipe import DataSection, EvaluationSection, Recipe, flatten, load_recipe, packaged_recipes
+from gmr.train.collator import GroupCollator
+from gmr.train.recipe import (
+    DataSection,
+    EvaluationSection,
+    ModelSection,
+    Recipe,
+    flatten,
+    load_recipe,
+    packaged_recipes,
+)
 from gmr.train.run import train
 from tests.helpers.tiny_checkpoints import tiny_checkpoint
 from tests.train.data import training_set
@@ -116,6 +126,16 @@ def test_every_name_that_is_set_elsewhere_is_one_of_the_trainers() -> None:
 def test_sections_that_contradict_each_other_are_refused(data, evaluation, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         Recipe(name="r", data=data, evaluation=evaluation)
+
+
+@pytest.mark.parametrize("name", ["rows_per_pass", "tokens_per_pass", "length_groups"])
+def test_limits_of_passes_below_one_are_refused_with_their_value(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"model\.{name} must be at least 1, not 0"):
+        ModelSection(**{name: 0})
+    with pytest.raises(ConfigError, match=rf"model\.{name} must be at least 1, not -3"):
+        load_recipe("gmr-nano", [f"model.{name}=-3"])
+    with pytest.raises(ValueError, match=rf"{name} must be at least 1, not 0"):
+        GroupCollator(PromptProcessor.from_pretrained(tiny_checkpoint("qwen3")), **{name: 0})
 
 
 def test_an_objective_with_a_teacher_wants_its_scores_and_then_learns_from_them(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from gmr.modeling import loading
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
 from gmr.objectives import ObjectiveConfig
+from gmr.train import run as run_module
 from gmr.train import trainer as trainer_module
 from gmr.train.collator import GroupCollator
 from gmr.train.recipe import EvaluationSection, FreezeSection
@@ -146,6 +147,17 @@ def test_passes_of_a_few_prompts_give_the_gradient_of_the_whole_batch(tmp_path: 
     whole, one = first_gradients(tmp_path / "a", objective=CL)
     parts, many = first_gradients(tmp_path / "b", objective=CL, model={"rows_per_pass": rows})
     # Passes of fewer rows are padded less, so float32 rounds a little otherwise.
+    assert_close(parts, whole, 3e-6)
+    assert many.history[0]["loss"] == pytest.approx(one.history[0]["loss"], rel=1e-5)
+
+
+@pytest.mark.parametrize("engine", ["packed", "padded"])
+@pytest.mark.parametrize("limits", [{"tokens_per_pass": 1}, {"tokens_per_pass": 300, "rows_per_pass": 3}])
+def test_passes_of_a_few_tokens_give_the_gradient_of_the_whole_batch(
+    tmp_path: Path, engine: str, limits: dict[str, int]
+) -> None:
+    whole, one = first_gradients(tmp_path / "a", objective=CL, model={"engine": engine})
+    parts, many = first_gradients(tmp_path / "b", objective=CL, model={"engine": engine, **limits})
     assert_close(parts, whole, 3e-6)
     assert many.history[0]["loss"] == pytest.approx(one.history[0]["loss"], rel=1e-5)
 
@@ -310,6 +322,14 @@ def test_a_recipe_cannot_have_an_engine_that_the_check_at_load_refuses(tmp_path:
     monkeypatch.setattr(loading, "check_packed", refuse)
     with pytest.raises(ModelError, match="engine 'packed' cannot be used with this model: the scores differ"):
         run(tiny_recipe(model={"engine": "packed"}), tmp_path / "packed")
+    passes = watch_passes(monkeypatch)
+    run(tiny_recipe(max_steps=1, dev=""), tmp_path / "auto", dev_tasks=[])
+    assert passes
+    assert all("attention_mask" in names and "layout" not in names for names in passes)
+
+
+def watch_passes(monkeypatch: pytest.MonkeyPatch) -> list[set[str]]:
+    """Names of the inputs of each batch's first pass from now on."""
     passes: list[set[str]] = []
 
     class Watch(GroupCollator):
@@ -319,6 +339,35 @@ def test_a_recipe_cannot_have_an_engine_that_the_check_at_load_refuses(tmp_path:
             return batch
 
     monkeypatch.setattr(trainer_module, "GroupCollator", Watch)
-    run(tiny_recipe(max_steps=1, dev=""), tmp_path / "auto", dev_tasks=[])
+    return passes
+
+
+@pytest.mark.parametrize(("engine", "is_packed"), [("packed", True), ("forked", False), ("invariant", False)])
+def test_training_steps_are_packed_where_the_engine_is_and_padded_pairs_with_any_other(
+    tmp_path: Path, monkeypatch, engine: str, is_packed: bool
+) -> None:
+    passes = watch_passes(monkeypatch)
+    load = run_module.load_base
+
+    def with_engine(*args: Any, **options: Any) -> RerankModel:
+        model = load(*args, **options)
+        model.engine = engine
+        return model
+
+    monkeypatch.setattr(run_module, "load_base", with_engine)
+    run(tiny_recipe(max_steps=1, dev=""), tmp_path, dev_tasks=[])
     assert passes
-    assert all("attention_mask" in names and "layout" not in names for names in passes)
+    assert all(("layout" in names) == is_packed for names in passes)
+
+
+def test_out_of_memory_ends_the_run_with_advice(tmp_path: Path, monkeypatch) -> None:
+    def fail(*args: Any, **options: Any) -> Tensor:
+        raise torch.OutOfMemoryError("out of memory")
+
+    monkeypatch.setattr(RerankModel, "forward", fail)
+    monkeypatch.setattr(loading, "check_model", lambda model: None)
+    recipe = tiny_recipe(model={"engine": "padded", "tokens_per_pass": 900})
+    with pytest.raises(
+        ModelError, match=r"step 1: set model.tokens_per_pass \(now 900\) or model.rows_per_pass"
+    ):
+        run(recipe, tmp_path)

@@ -12,6 +12,7 @@ from transformers.masking_utils import sdpa_mask
 
 from gmr.modeling.attention import attend
 from gmr.modeling.backbones import Backbone
+from gmr.modeling.lean_attention import LeanAttention
 from gmr.modeling.packing import Layout
 from gmr.modeling.varlen import BUCKETS, KERNELS, Bounds, kernel_for
 
@@ -192,6 +193,10 @@ def packed_attention(
         query, key, value = (tensor.to(dtype) for tensor in states)
         output = KERNELS[kernel].attend(query, key, value, joined.bounds, is_causal=True, scaling=scaling)
         return output.unsqueeze(0), None
+    if torch.is_grad_enabled() and query.device.type == "cpu" and query.dtype == torch.float32:
+        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
+        lean: Tensor = LeanAttention.apply(packed_layout.calls, packed_layout.order, scale, *states)
+        return lean.unsqueeze(0), None
     outputs = [_attend(call, *states, scaling=scaling) for call in packed_layout.calls]
     together = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
     return together.index_select(0, packed_layout.order).unsqueeze(0), None

@@ -24,7 +24,7 @@ SET_ELSEWHERE = {
     "neftune_noise_alpha": "it is not supported",
     "gradient_checkpointing": "set model.gradient_checkpointing",
     "activation_checkpointing": "set model.gradient_checkpointing",
-    "auto_find_batch_size": "set model.rows_per_pass, which keeps the gradient",
+    "auto_find_batch_size": "set model.tokens_per_pass, which keeps the gradient",
     "train_sampling_strategy": "the order is a function of seed and epoch",
     "restore_callback_states_from_checkpoint": "callbacks here have no state to restore",
     "resume_from_checkpoint": "resuming is an argument of the run",

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -9,10 +10,11 @@ from torch import Tensor
 
 from gmr.core.errors import DataError, GmrError
 from gmr.core.nouns import check_pictures
-from gmr.inference.planner import parts_of
 from gmr.modeling.packed_batch import collate_packed
-from gmr.modeling.packing import pack
+from gmr.modeling.packing import Part, pack
 from gmr.modeling.processor import Prompt, PromptProcessor
+from gmr.train.cutting import cut_packed, cut_padded
+from gmr.train.pictures import BatchPictures, share_pictures
 from gmr.train.sampling import Group
 
 
@@ -25,8 +27,15 @@ class GroupCollator:
         processor: Of the model.
         engine: ``packed``: prompts without padding, what they share once; or ``padded`` pairs. The gradient is the
             same.
-        rows_per_pass: Prompts of a forward pass; None is all of them.
-        length_groups: Padded passes of about equal length that a batch is cut into.
+        rows_per_pass: Most prompts of a forward pass; None is all of them.
+        tokens_per_pass: Most new tokens of a forward pass: of a packed one each prefix once and what each prompt has
+            of its own, of a padded one rows times the longest; a longer prompt is a pass of its own. None is no limit.
+        length_groups: Padded passes of about equal length that a batch is cut into where no limit is set.
+        shares_pictures: Several passes share the batch's pictures, for whoever encodes them once for all; otherwise
+            each pass brings its own.
+
+    Raises:
+        ValueError: An engine that there is not, or a number below 1.
     """
 
     def __init__(
@@ -35,17 +44,26 @@ class GroupCollator:
         *,
         engine: str = "packed",
         rows_per_pass: int | None = None,
+        tokens_per_pass: int | None = None,
         length_groups: int = 1,
+        shares_pictures: bool = False,
     ) -> None:
         if engine not in ("packed", "padded"):
             raise ValueError(f"engine must be 'packed' or 'padded', not {engine!r}")
-        for name, value in (("rows_per_pass", rows_per_pass), ("length_groups", length_groups)):
+        limits = {
+            "rows_per_pass": rows_per_pass,
+            "tokens_per_pass": tokens_per_pass,
+            "length_groups": length_groups,
+        }
+        for name, value in limits.items():
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, not {value}")
         self.processor = processor
         self.engine = engine
         self.rows_per_pass = rows_per_pass
+        self.tokens_per_pass = tokens_per_pass
         self.length_groups = length_groups
+        self.shares_pictures = shares_pictures
 
     def __call__(self, groups: Sequence[Group]) -> dict[str, Any]:
         """The model's inputs, one row per prompt, and what the objective needs, one row per query.
@@ -55,7 +73,8 @@ class GroupCollator:
 
         Returns:
             * ``passes`` what ``collate_packed`` or ``PromptProcessor.collate`` gives for the prompts of all groups:
-              a list of one, or of several when ``rows_per_pass`` or ``length_groups`` cuts the batch;
+              a list of one, or of several when a limit or ``length_groups`` cuts the batch;
+            * ``pictures`` a ``BatchPictures`` of what the passes show, only when they share it;
             * ``order`` ``(rows,)`` int64: which prompt, counted through the groups, each row of the passes is;
             * ``labels`` ``(queries, docs)`` float32, ragged groups padded with zeros;
             * ``mask`` ``(queries, docs)`` bool, its True entries in row-major order being the prompts;
@@ -69,9 +88,9 @@ class GroupCollator:
         for group in groups:
             with _naming(group):
                 prompts += [self.processor.encode(group.query, document) for document in group.documents]
-        cut = self._cut([len(prompt.input_ids) for prompt in prompts])
+        passes, shown, order = self._passes(prompts)
         try:
-            passes, order = self._collate(prompts, cut)
+            pictures = self._add_pictures(passes, shown)
         except DataError:  # pictures are shared between prompts, and only the groups have ids
             for group in groups:
                 with _naming(group):
@@ -84,35 +103,50 @@ class GroupCollator:
             "mask": _padded([[True] * len(group.documents) for group in groups], fill=False),
             "num_truncated": torch.tensor(sum(prompt.truncated for prompt in prompts)),
         }
+        if pictures is not None:
+            batch["pictures"] = pictures
         teacher = [group.teacher for group in groups if group.teacher is not None]
         if len(teacher) == len(groups):
             batch["teacher"] = _padded(teacher, fill=0.0)
         return batch
 
-    def _collate(
-        self, prompts: Sequence[Prompt], cut: Sequence[Sequence[int]]
-    ) -> tuple[list[dict[str, Any]], list[int]]:
-        """The passes, and which prompt each of their rows is."""
-        if self.engine == "padded":
-            return [self.processor.collate([prompts[row] for row in rows]) for rows in cut], [
-                row for rows in cut for row in rows
-            ]
+    def _passes(
+        self, prompts: Sequence[Prompt]
+    ) -> tuple[list[dict[str, Any]], list[Sequence[Prompt]], list[int]]:
+        """The passes without their pictures, the prompts that show those, and which prompt each row is."""
         placeholder = self.processor.image_token_id
-        passes, order = [], []
-        for rows in cut:
-            parts, places = parts_of([prompts[row] for row in rows], placeholder=placeholder)
-            passes.append(collate_packed(self.processor, pack(parts, placeholder=placeholder)))
-            order += [rows[place] for place in places]
-        return passes, order
+        limits = {"max_tokens": self.tokens_per_pass, "max_rows": self.rows_per_pass}
+        passes: list[dict[str, Any]] = []
+        shown: list[Sequence[Prompt]] = []
+        order: list[int] = []
+        if self.engine == "padded":
+            lengths = [len(prompt.input_ids) for prompt in prompts]
+            for rows in cut_padded(lengths, **limits, length_groups=self.length_groups):
+                shown.append([prompts[row] for row in rows])
+                texts = [replace(prompt, images=(), grids=()) for prompt in shown[-1]]
+                passes.append(dict(self.processor.collate(texts)))
+                order += rows
+            return passes, shown, order
+        for groups in cut_packed(prompts, placeholder=placeholder, **limits):
+            parts = [Part([prompts[row] for row in group.rows], group.num_shared) for group in groups]
+            packed = pack(parts, placeholder=placeholder)
+            passes.append(collate_packed(self.processor, packed, pictures=False))
+            shown.append(packed.segments)
+            order += [row for group in groups for row in group.rows]
+        return passes, shown, order
 
-    def _cut(self, lengths: Sequence[int]) -> list[list[int]]:
-        """The rows of each pass: in order, ``rows_per_pass`` at a time, or sorted by length and cut evenly."""
-        rows = list(range(len(lengths)))
-        size = self.rows_per_pass or len(rows)
-        if self.engine == "padded" and self.rows_per_pass is None and self.length_groups > 1:
-            rows.sort(key=lengths.__getitem__)
-            size = -(-len(rows) // self.length_groups)
-        return [rows[start : start + size] for start in range(0, len(rows), size)]
+    def _add_pictures(
+        self, passes: Sequence[dict[str, Any]], shown: Sequence[Sequence[Prompt]]
+    ) -> BatchPictures | None:
+        """Complete the passes in place; what they share between them, if they do."""
+        if len(passes) == 1 or not self.shares_pictures:
+            for part, prompts in zip(passes, shown, strict=True):
+                part.update(self.processor.collate_pictures(prompts))
+            return None
+        pictures, inputs = share_pictures(self.processor, shown)
+        for part, names in zip(passes, inputs, strict=True):
+            part.update(names)
+        return pictures
 
 
 @contextmanager

@@ -24,11 +24,15 @@ class ModelSection:
         max_tokens: Longest prompt in tokens; None takes the base's.
         dtype: Of the weights that are loaded. Trainable ones are kept in float32 in any case.
         engine: ``packed`` computes what the prompts of a batch share once and pads nothing, ``padded`` whole pairs;
-            the gradient is the same. ``auto`` is the model's own choice, ``packed`` where it can.
-        rows_per_pass: Prompts that go through the model at a time; None is all of a batch. Smaller values
+            the gradient is the same. ``forked`` evaluates on the development tasks with kept prefixes, which no
+            gradient flows through: its training steps are padded pairs. ``auto`` is the model's own choice,
+            ``packed`` where it can.
+        rows_per_pass: Most prompts that go through the model at a time; None is all of a batch. Smaller values
             need less memory and give the same gradient, at the price of a second forward pass.
+        tokens_per_pass: The same in tokens: of a packed pass each shared prefix once and what each prompt has of its
+            own, of a padded one rows times the longest. A longer prompt is a pass of its own. Both limits hold.
         length_groups: Parts of about equal length that a padded batch is cut into, to pad less; the gradient is
-            the same. With several processes, or with ``rows_per_pass``, it is 1.
+            the same. With several processes, or with a limit on passes, it is 1.
         gradient_checkpointing: Compute activations again in the backward pass: less memory, more time.
     """
 
@@ -37,10 +41,17 @@ class ModelSection:
     readout: str | None = None
     max_tokens: int | None = None
     dtype: Literal["float32", "bfloat16"] = "float32"
-    engine: Literal["auto", "packed", "padded"] = "auto"
+    engine: Literal["auto", "packed", "forked", "padded"] = "auto"
     rows_per_pass: int | None = None
+    tokens_per_pass: int | None = None
     length_groups: int = 1
     gradient_checkpointing: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("rows_per_pass", "tokens_per_pass", "length_groups"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise ConfigError(f"model.{name} must be at least 1, not {value}")
 
 
 @dataclass(frozen=True)

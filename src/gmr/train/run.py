@@ -141,6 +141,7 @@ def train(
         measure=recipe.evaluation.measure,
         max_dev_queries=recipe.evaluation.max_queries,
         rows_per_pass=recipe.model.rows_per_pass,
+        tokens_per_pass=recipe.model.tokens_per_pass,
         length_groups=recipe.model.length_groups,
         learning_rates={part: rate for part, rate in rates.items() if rate is not None},
         optimizer=recipe.optimizer,
@@ -157,8 +158,9 @@ def train(
             raise type(error)(_last_line(error)) from error
         except torch.OutOfMemoryError as error:
             raise ModelError(
-                f"out of memory at step {trainer.state.global_step + 1}: set model.rows_per_pass (now "
-                f"{recipe.model.rows_per_pass}) lower, which keeps the gradient, or model.gradient_checkpointing"
+                f"out of memory at step {trainer.state.global_step + 1}: set model.tokens_per_pass (now "
+                f"{recipe.model.tokens_per_pass}) or model.rows_per_pass (now {recipe.model.rows_per_pass}) lower, "
+                "which keeps the gradient, or model.gradient_checkpointing"
             ) from error
         finally:
             bar.close()  # an error is a line of its own

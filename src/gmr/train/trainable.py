@@ -48,9 +48,17 @@ def choose_trainable(model: RerankModel, recipe: Recipe, *, mixed_precision: boo
             "updates; use float32, or training.bf16 = true, which trains a float32 copy"
         )
     if recipe.model.gradient_checkpointing:
-        model.causal_model.gradient_checkpointing_enable({"use_reentrant": False})
+        checkpoint_activations(model)
     for parameter in half:
         parameter.data = parameter.data.float()
+
+
+def checkpoint_activations(model: RerankModel) -> None:
+    """Compute the activations of every layer again in the backward pass, in place of keeping them."""
+    model.causal_model.gradient_checkpointing_enable({"use_reentrant": False})
+    # transformers makes embeddings want a gradient, patches of pictures included, for the sake of reentrant
+    # checkpoints. Every gradient would go on through a tower that is frozen, in vain.
+    model.causal_model.disable_input_require_grads()
 
 
 def freeze(model: RerankModel, recipe: Recipe) -> None:
@@ -68,6 +76,14 @@ def freeze(model: RerankModel, recipe: Recipe) -> None:
         is_projector = name.split(".")[0] in PROJECTORS
         if recipe.freeze.projector if is_projector else recipe.freeze.vision_tower:
             parameter.requires_grad_(False)
+
+
+def trains_tower(model: RerankModel) -> bool:
+    """Whether a gradient is wanted of anything in the vision tower, its projector included."""
+    if model.facts.vision is None:
+        return False
+    tower = model.causal_model.get_submodule(model.facts.vision)
+    return any(parameter.requires_grad for parameter in tower.parameters())
 
 
 def part_of(model: RerankModel, name: str) -> str:

@@ -4,6 +4,7 @@
 import logging
 import math
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,15 +27,18 @@ from gmr.core.tasks import RerankTask
 from gmr.evaluation import TaskResult
 from gmr.modeling.model import RerankModel
 from gmr.objectives import Objective, ObjectiveOutput
+from gmr.train.balance import choose_sampler
 from gmr.train.callbacks import EarlyStopping, FollowEpoch, LogBeforeSave, SkipBrokenSteps
 from gmr.train.checkpoints import rotate, write_manifest
 from gmr.train.collator import GroupCollator
 from gmr.train.dev import evaluate_dev
 from gmr.train.memory import GiveBackMemory
 from gmr.train.optimizers import MuonAdamW
+from gmr.train.passes import backward_in_passes
+from gmr.train.pictures import BatchPictures, EncodedPictures
 from gmr.train.recipe import OptimizerSection
-from gmr.train.sampling import EpochSampler, GroupDataset
-from gmr.train.trainable import parameter_groups
+from gmr.train.sampling import GroupDataset
+from gmr.train.trainable import parameter_groups, trains_tower
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +65,7 @@ class RerankTrainer(Trainer):
         measure: str = "ndcg@10",
         max_dev_queries: int = 100,
         rows_per_pass: int | None = None,
+        tokens_per_pass: int | None = None,
         length_groups: int = 1,
         learning_rates: Mapping[str, float] | None = None,
         optimizer: OptimizerSection | None = None,
@@ -69,7 +74,8 @@ class RerankTrainer(Trainer):
     ) -> None:
         self.reranker = model
         self.run_dir = Path(str(args.output_dir))
-        self.sampler = EpochSampler(len(train_dataset), seed=train_dataset.seed)
+        is_packed = model.engine == "packed"  # gradients flow through packed and padded passes, and no other
+        self.sampler = choose_sampler(train_dataset, args, model.processor, packed=is_packed)
         self.objective: Objective = objective
         self.dev_tasks = tuple(dev_tasks)
         self.measure = measure
@@ -89,16 +95,19 @@ class RerankTrainer(Trainer):
         self._sums: dict[str, Tensor] = {}
         if args.world_size > 1:
             length_groups = 1  # the wrapper for several processes takes one forward pass per backward pass
-        self.recomputes = rows_per_pass is not None
+        self.recomputes = rows_per_pass is not None or tokens_per_pass is not None
+        collator = GroupCollator(
+            model.processor,
+            engine="packed" if is_packed else "padded",
+            rows_per_pass=rows_per_pass,
+            tokens_per_pass=tokens_per_pass,
+            length_groups=length_groups,
+            shares_pictures=args.world_size == 1 or not trains_tower(model),
+        )
         super().__init__(
             model=model,
             args=args,
-            data_collator=GroupCollator(
-                model.processor,
-                engine=model.engine,
-                rows_per_pass=rows_per_pass,
-                length_groups=length_groups,
-            ),
+            data_collator=collator,
             train_dataset=train_dataset,
             eval_dataset=self.dev_tasks or None,
             callbacks=[LogBeforeSave(), self.guard, FollowEpoch(self.sampler), GiveBackMemory(), *callbacks],
@@ -107,6 +116,8 @@ class RerankTrainer(Trainer):
         self.remove_callback(ProgressCallback)
         self.remove_callback(PrinterCallback)
         self.loss_is_scaled_for_ga = True
+        if self.is_fsdp_enabled:  # sharded weights are whole inside of a forward pass alone
+            collator.shares_pictures = False
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         return self.sampler
@@ -124,44 +135,34 @@ class RerankTrainer(Trainer):
         num_items_in_batch: Tensor | int | None = None,
     ) -> Any:
         """The number whose gradient is the objective's; its value means nothing."""
-        logits = torch.cat([model(**part) for part in inputs["passes"]])
+        passes = inputs["passes"]
+        if "pictures" in inputs:
+            pictures = self._encode(inputs["pictures"], in_graph=True)
+            passes = [{**part, **pictures.inputs(number)} for number, part in enumerate(passes)]
+        logits = torch.cat([model(**part) for part in passes])
         loss = self._surrogate(logits, inputs, num_items_in_batch)
         return (loss, logits) if return_outputs else loss
 
     def training_step(
         self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Tensor | int | None = None
     ) -> Tensor:
-        """One batch forward and backward, in several passes where the collator cut it.
-
-        The objective's gradient with respect to the answer logits is found from a first pass without
-        gradients; then each part of the batch is run again and its share sent back. Dropout falls the same
-        way in both.
-        """
+        """One batch forward and backward, in several passes where the collator cut it."""
         if not self.recomputes or len(inputs["passes"]) == 1:
             return super().training_step(model, inputs, num_items_in_batch)
         model.train()
         inputs = self._prepare_inputs(inputs)
-        states, parts = [], []
-        with torch.no_grad():
-            for part in inputs["passes"]:
-                states.append(_random_state(self.args.device))
-                parts.append(model(**part))
-        logits = torch.cat(parts).requires_grad_()
-        loss = self._surrogate(logits, inputs, num_items_in_batch)
-        (gradient,) = torch.autograd.grad(loss, logits)
-        after = _random_state(self.args.device)
-        last = len(states) - 1
-        for number, (part, state, wanted) in enumerate(
-            zip(inputs["passes"], states, gradient.split([len(part) for part in parts]), strict=True)
-        ):
-            _set_random_state(state, self.args.device)
-            if number < last:
-                with self.accelerator.no_sync(model):
-                    self.accelerator.backward((model(**part) * wanted).sum())
-            else:
-                self.accelerator.backward((model(**part) * wanted).sum())
-        _set_random_state(after, self.args.device)
-        return loss.detach()
+        return backward_in_passes(
+            model,
+            inputs["passes"],
+            loss_of=lambda logits: self._surrogate(logits, inputs, num_items_in_batch),
+            backward=self.accelerator.backward,
+            device=self.args.device,
+            deferred=partial(self.accelerator.no_sync, model),
+            pictures=self._encode(inputs["pictures"]) if "pictures" in inputs else None,
+        )
+
+    def _encode(self, pictures: BatchPictures, *, in_graph: bool = False) -> EncodedPictures:
+        return EncodedPictures(self.reranker, pictures, in_graph=in_graph, autocast=self.accelerator.autocast)
 
     def _surrogate(self, logits: Tensor, inputs: Mapping[str, Any], num_items: Tensor | int | None) -> Tensor:
         """A batch's share of the step's mean over queries; adds the closed forms to what is logged next.
@@ -359,14 +360,3 @@ class RerankTrainer(Trainer):
         if self.state.best_model_checkpoint is not None:
             logger.info("the best weights are those of %s", self.state.best_model_checkpoint)
             self._load_from_checkpoint(self.state.best_model_checkpoint)
-
-
-def _random_state(device: torch.device) -> tuple[Tensor, Tensor | None]:
-    """State of the random numbers that dropout draws from."""
-    return torch.get_rng_state(), torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-
-
-def _set_random_state(state: tuple[Tensor, Tensor | None], device: torch.device) -> None:
-    torch.set_rng_state(state[0])
-    if state[1] is not None:
-        torch.cuda.set_rng_state(state[1], device)
