@@ -193,7 +193,7 @@ def packed_attention(
         query, key, value = (tensor.to(dtype) for tensor in states)
         output = KERNELS[kernel].attend(query, key, value, joined.bounds, is_causal=True, scaling=scaling)
         return output.unsqueeze(0), None
-    if torch.is_grad_enabled() and query.device.type == "cpu" and query.dtype == torch.float32:
+    if torch.is_grad_enabled() and query.device.type == "cpu" and dtype == torch.float32:
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
         lean: Tensor = LeanAttention.apply(packed_layout.calls, packed_layout.order, scale, *states)
         return lean.unsqueeze(0), None
