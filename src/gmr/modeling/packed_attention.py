@@ -152,7 +152,8 @@ def packed_attention(
             states[index] = torch.cat([*kept, states[index]])
     for place, length, store in packed_layout.write:
         store[layer] = (states[1][place : place + length].clone(), states[2][place : place + length].clone())
-    if torch.is_grad_enabled() and query.device.type == "cpu" and query.dtype == torch.float32:
+    is_plain = all(tensor.device.type == "cpu" and tensor.dtype == torch.float32 for tensor in states)
+    if is_plain and torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu"):
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
         lean: Tensor = LeanAttention.apply(packed_layout.calls, packed_layout.order, scale, *states)
         return lean.unsqueeze(0), None
