@@ -40,7 +40,7 @@ FILES = {
     "gif": encode(noise(60, 50), "GIF"),
     "gif-animated": animation("GIF"),
 }
-ADDRESS = re.compile(r"0x[0-9a-f]{6,}")
+ADDRESS = re.compile(r"\b0x[0-9a-f]{6,}")  # not the 0x of "60x131122"
 REASON = re.compile(r"^cut: (image is (cut short|empty \(0 bytes\))|image cannot be decoded|not an image)")
 
 

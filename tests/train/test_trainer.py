@@ -319,7 +319,7 @@ def test_a_recipe_cannot_have_an_engine_that_the_check_at_load_refuses(tmp_path:
     def refuse(model: object) -> None:
         raise ModelError("the scores differ")
 
-    monkeypatch.setattr(loading, "check_packed", refuse)
+    monkeypatch.setitem(loading.CHECKS, "packed", refuse)
     with pytest.raises(ModelError, match="engine 'packed' cannot be used with this model: the scores differ"):
         run(tiny_recipe(model={"engine": "packed"}), tmp_path / "packed")
     passes = watch_passes(monkeypatch)
