@@ -56,7 +56,12 @@ def machine() -> dict[str, Any]:
         ),
         platform.processor(),
     )
-    return {"cpu": cpu, "threads": torch.get_num_threads(), "versions": versions()}
+    return {
+        "cpu": cpu,
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "versions": versions(),
+    }
 
 
 def write(path: Path, record: Mapping[str, Any]) -> None:

@@ -12,6 +12,7 @@ import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 
 from gmr.core.errors import ModelError
+from gmr.modeling.last_rows import ignore_last_rows
 from gmr.modeling.model import RerankModel
 from gmr.modeling.packed_attention import packed_attention, packed_mask
 
@@ -38,6 +39,8 @@ def compile_layers(model: RerankModel, *, backend: str | Callable[..., Any] = "i
         chosen: Any = {"text_config": OPAQUE_ATTENTION} if model.facts.takes_pictures else OPAQUE_ATTENTION
         model.causal_model.set_attn_implementation(chosen)
     layers: Any = model.causal_model.get_submodule(f"{model.facts.language}.layers")
+    # A compiler would have to see through its hooks and the thread's own state that they read.
+    ignore_last_rows(layers[-1])
     try:
         for layer in layers:
             layer.compile(backend=backend, dynamic=True)

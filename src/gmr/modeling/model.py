@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,6 +12,7 @@ from transformers import Cache
 from gmr.core.errors import ModelError
 from gmr.modeling.backbones import PLAIN_LAYERS, Backbone, backbone_facts, layer_types
 from gmr.modeling.heads import HeadConfig
+from gmr.modeling.last_rows import follow_last_rows, only_rows
 from gmr.modeling.packed_attention import DeviceLayout, to_device, use_packed_attention
 from gmr.modeling.packing import Layout
 from gmr.modeling.positions import picture_positions
@@ -76,6 +77,7 @@ class RerankModel(nn.Module):
         self.head = self.head_config.build(self.answer_rows())
         if self.packs:
             use_packed_attention(self.causal_model, self.facts)
+            follow_last_rows(self.causal_model.get_submodule(self.facts.language).layers[-1])
         if self.facts.takes_pictures:
             use_windowed_attention(self.causal_model)
         self._takes_features = "mm_encoder_outputs" in inspect.signature(self.base_model.forward).parameters
@@ -227,17 +229,21 @@ class RerankModel(nn.Module):
         """
         if isinstance(layout, Layout):
             layout = to_device(layout, self.device)
-        hidden = self.last_hidden_states(
-            input_ids,
-            attention_mask,
-            position_ids=position_ids,
-            layout=layout,
-            past_key_values=past_key_values,
-            pixel_values=pixel_values,
-            image_grid_thw=image_grid_thw,
-            image_index=image_index,
-            picture_features=picture_features,
-        )
+        reads_few: AbstractContextManager[None] = nullcontext()
+        if layout is not None and last is not None and not torch.is_grad_enabled():
+            reads_few = only_rows(last, num_tokens=input_ids.shape[1])
+        with reads_few:
+            hidden = self.last_hidden_states(
+                input_ids,
+                attention_mask,
+                position_ids=position_ids,
+                layout=layout,
+                past_key_values=past_key_values,
+                pixel_values=pixel_values,
+                image_grid_thw=image_grid_thw,
+                image_index=image_index,
+                picture_features=picture_features,
+            )
         if layout is None:  # the mask also counts what is in the cache; the last token is never there
             pooled = pool_last(hidden, _mask_of(attention_mask)[:, -hidden.shape[1] :])
         else:

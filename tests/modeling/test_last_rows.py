@@ -1,0 +1,82 @@
+"""The last layer's feed-forward part computes one token a prompt in inference, all of them in training."""
+
+import copy
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from gmr.inference.scoring import score_pairs
+from gmr.modeling.last_rows import follow_last_rows, ignore_last_rows, only_rows
+from gmr.modeling.loading import load_model
+from gmr.modeling.model import RerankModel
+from gmr.modeling.packed_batch import collate_packed
+from gmr.modeling.packing import Part, pack
+from tests.helpers.pairs import pairs_for
+from tests.helpers.tiny_checkpoints import ARCHITECTURES, tiny_checkpoint
+
+
+def count_rows(model: RerankModel) -> list[int]:
+    """Tokens of each call of the part's first linear layer from now on."""
+    rows: list[int] = []
+    layers: Any = model.causal_model.get_submodule(f"{model.facts.language}.layers")
+    layers[-1].mlp.gate_proj.register_forward_hook(lambda _, inputs, __: rows.append(inputs[0].shape[-2]))
+    return rows
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_one_token_a_prompt_is_computed_and_scores_are_those_of_padded_pairs(architecture: str) -> None:
+    model = load_model(tiny_checkpoint(architecture), device="cpu", self_check=False)
+    pairs = pairs_for(architecture)
+    expected = score_pairs(model, pairs, engine="padded")
+    rows = count_rows(model)
+    found = score_pairs(model, pairs, engine="packed")
+    assert sum(rows) == len(pairs)
+    np.testing.assert_allclose(found, expected, atol=1e-5, rtol=5e-6)
+
+
+def test_with_gradients_and_in_padded_batches_every_token_is_computed() -> None:
+    model = load_model(tiny_checkpoint("qwen3"), device="cpu", self_check=False)
+    prompts = model.processor.encode_many(pairs_for("qwen3"))
+    rows = count_rows(model)
+    batch = model.processor.collate(prompts)
+    with torch.no_grad():
+        model(**batch)
+    assert rows == [batch["input_ids"].shape[1]]
+    rows.clear()
+    packed = pack([Part([prompt], 0) for prompt in prompts], placeholder=None)
+    model(**collate_packed(model.processor, packed)).sum().backward()
+    assert rows == [packed.num_tokens]
+
+
+def test_a_part_is_computed_where_it_is_read_and_is_nought_elsewhere() -> None:
+    layer = torch.nn.Module()
+    layer.mlp = torch.nn.Linear(3, 3)
+    follow_last_rows(layer)
+    follow_last_rows(layer)  # as a second reranker on the same backbone does
+    states = torch.randn(1, 5, 3)
+    plain = layer.mlp(states)
+    for each in (layer, copy.deepcopy(layer)):
+        with only_rows(torch.tensor([1, 4]), num_tokens=5):
+            found = each.mlp(states)
+        torch.testing.assert_close(found[:, [1, 4]], plain[:, [1, 4]])
+        assert not found[:, [0, 2, 3]].any()
+        assert torch.equal(each.mlp(states), plain)
+    follow_last_rows(torch.nn.Module())  # no such part: nothing to do
+    ignore_last_rows(layer)
+    with only_rows(torch.tensor([1, 4]), num_tokens=5):
+        assert torch.equal(layer.mlp(states), plain)
+
+
+def test_another_thread_is_not_concerned() -> None:
+    layer = torch.nn.Module()
+    layer.mlp = torch.nn.Identity()
+    follow_last_rows(layer)
+    found: list[torch.Tensor] = []
+    with only_rows(torch.tensor([0]), num_tokens=2):
+        thread = threading.Thread(target=lambda: found.append(layer.mlp(torch.ones(1, 2, 1))))
+        thread.start()
+        thread.join()
+    assert found[0].tolist() == [[[1.0], [1.0]]]
