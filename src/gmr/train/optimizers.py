@@ -9,7 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
+
+from gmr.train.muon import CpuMuon
 
 # Muon is for maps between hidden states; rows of an embedding are looked up, each by itself.
 NOT_FOR_MUON = ("embed", "lm_head", "head.")
@@ -46,7 +48,7 @@ class MuonAdamW(Optimizer):
         for name, is_muon in (("muon", True), ("adamw", False)):
             wanted = [group for group in groups if bool(group.get("muon")) == is_muon and group["params"]]
             if wanted and is_muon:
-                parts[name] = Muon(
+                parts[name] = CpuMuon(
                     wanted,
                     lr=lr,
                     momentum=momentum,
