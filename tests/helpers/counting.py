@@ -19,3 +19,18 @@ def count_patches(model: RerankModel, monkeypatch: pytest.MonkeyPatch) -> list[i
 
     monkeypatch.setattr(model, "encode_pictures", counted)
     return passes
+
+
+def count_tokens(
+    model: RerankModel, monkeypatch: pytest.MonkeyPatch, *, method: str = "forward"
+) -> list[int]:
+    """Tokens of each call of the language model from now on, by way of a ``method`` that takes ``input_ids``."""
+    passes: list[int] = []
+    original = getattr(model, method)
+
+    def counted(input_ids: torch.Tensor, *args: Any, **options: Any) -> Any:
+        passes.append(input_ids.numel())
+        return original(input_ids, *args, **options)
+
+    monkeypatch.setattr(model, method, counted)
+    return passes

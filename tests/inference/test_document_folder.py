@@ -20,6 +20,7 @@ from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
 from gmr.reranker import Reranker
 from tests.conftest import REPOSITORY
+from tests.helpers.counting import count_tokens
 from tests.helpers.pairs import noise_picture
 from tests.helpers.tiny_checkpoints import tiny_checkpoint
 
@@ -42,18 +43,6 @@ def layers(value: float, tokens: int = 4) -> dict[int, tuple[torch.Tensor, torch
     }
 
 
-def tokens_of(model: RerankModel, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    found: list[int] = []
-    original = model.forward
-
-    def counted(input_ids: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
-        found.append(input_ids.numel())
-        return original(input_ids, *args, **options)
-
-    monkeypatch.setattr(model, "forward", counted)
-    return found
-
-
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 @pytest.mark.parametrize("memory", [0, 2**24])
 def test_another_reranker_of_the_same_model_finds_documents_again(
@@ -63,7 +52,7 @@ def test_another_reranker_of_the_same_model_finds_documents_again(
     expected = Reranker(load(dtype=dtype), engine="padded").score(pairs("two cats"))
     Reranker(load(dtype=dtype), **options).score(pairs("a red apple"))
     model = load(dtype=dtype)
-    tokens = tokens_of(model, monkeypatch)
+    tokens = count_tokens(model, monkeypatch)
     monkeypatch.setattr(model.processor, "preprocess", lambda images: pytest.fail("a picture was opened"))
     again = Reranker(model, **options)
     found = again.score(pairs("two cats"))

@@ -1,10 +1,7 @@
 """A document that was met before costs the query's tokens only, and scores what it always did."""
 
-from typing import Any
-
 import numpy as np
 import pytest
-import torch
 
 from gmr.core.items import Image, Text
 from gmr.core.nouns import Document, Query
@@ -13,6 +10,7 @@ from gmr.inference.scoring import score_pairs
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
 from gmr.modeling.processor import PromptProcessor
+from tests.helpers.counting import count_tokens
 from tests.helpers.pairs import noise_picture
 from tests.helpers.tiny_checkpoints import tiny_checkpoint
 from tests.helpers.varlen import cpu_kernel
@@ -33,15 +31,7 @@ def model(request: pytest.FixtureRequest) -> RerankModel:
 @pytest.fixture
 def tokens(model: RerankModel, monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Tokens of each pass through the language model."""
-    passes = []
-    original = model.forward
-
-    def counted(input_ids: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
-        passes.append(input_ids.numel())
-        return original(input_ids, *args, **options)
-
-    monkeypatch.setattr(model, "forward", counted)
-    return passes
+    return count_tokens(model, monkeypatch)
 
 
 def test_known_documents_cost_the_querys_tokens_and_score_the_same(

@@ -4,14 +4,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from gmr.inference.documents import DocumentStore
 from gmr.inference.pictures import FeatureStore
 from gmr.inference.scoring import score_pairs
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
-from tests.helpers.counting import count_patches
+from tests.helpers.counting import count_patches, count_tokens
 from tests.helpers.pairs import pairs_for
 from tests.helpers.tiny_checkpoints import ARCHITECTURES, tiny_checkpoint
 
@@ -64,14 +63,7 @@ def test_the_other_engines_do_change_bits() -> None:
 
 def test_a_query_is_computed_once_and_every_picture_once(monkeypatch: pytest.MonkeyPatch) -> None:
     model = load_model(tiny_checkpoint("qwen2_5_vl"), device="cpu", self_check=False)
-    tokens: list[int] = []
-    original = model.last_hidden_states
-
-    def counted(input_ids: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
-        tokens.append(input_ids.numel())
-        return original(input_ids, *args, **options)
-
-    monkeypatch.setattr(model, "last_hidden_states", counted)
+    tokens = count_tokens(model, monkeypatch, method="last_hidden_states")
     patches = count_patches(model, monkeypatch)
     pairs = pairs_for("qwen2_5_vl")
     score_pairs(model, pairs, engine="invariant")

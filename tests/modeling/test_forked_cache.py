@@ -13,6 +13,7 @@ from gmr.modeling import forked_cache, self_check
 from gmr.modeling.adapters import add_lora
 from gmr.modeling.loading import load_model
 from gmr.modeling.self_check import check_forked, check_packed
+from tests.helpers.counting import count_tokens
 from tests.helpers.pairs import Pair, pairs_for
 from tests.helpers.tiny_checkpoints import (
     ARCHITECTURES,
@@ -89,14 +90,7 @@ def test_adapters_are_in_the_cache(architecture: str) -> None:
 
 def test_tokens_of_a_prefix_are_computed_once(monkeypatch: Patch) -> None:
     model = load("qwen2_5_vl", self_check=False)
-    computed: list[int] = []
-    original = model.last_hidden_states
-
-    def counted(input_ids: torch.Tensor, *args: Any, **options: Any) -> torch.Tensor:
-        computed.append(input_ids.numel())
-        return original(input_ids, *args, **options)
-
-    monkeypatch.setattr(model, "last_hidden_states", counted)
+    computed = count_tokens(model, monkeypatch, method="last_hidden_states")
     pairs = pairs_for("qwen2_5_vl")[4:8]  # one query with a picture
     score_pairs(model, pairs, engine="forked")
     prompts = model.processor.encode_many(pairs)

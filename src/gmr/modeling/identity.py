@@ -12,7 +12,7 @@ from gmr.modeling.model import RerankModel
 def model_digest(model: RerankModel) -> str:
     """SHA-256 (64 hex digits) of configuration, image processor, versions, and every weight with its name and type.
 
-    All weights are read: about a second for a gigabyte. A model that is trained further has another digest.
+    All weights are read, which takes its time for a large model. One that is trained further has another digest.
     """
     processor = model.processor.image_processor
     config = model.config.to_dict()
