@@ -154,6 +154,10 @@ def _check_finite(scores: npt.NDArray[np.float32], pairs: Sequence[Pair]) -> Non
 @contextmanager
 def _evaluation_mode(model: RerankModel) -> Iterator[None]:
     """Dropout off inside, and the model's own mode restored after."""
+    # Setting a mode walks through all modules and costs as much as a layer of a small model; looking does not.
+    if not any(module.training for module in model.modules()):
+        yield
+        return
     training = model.training
     model.eval()
     try:
