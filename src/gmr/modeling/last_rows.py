@@ -1,7 +1,7 @@
 """The last layer's feed-forward part for the tokens alone at which scores are read.
 
-After the last attention nothing looks at the other tokens any more. Without gradients only: where layers are computed
-again for the backward pass, the call that this one belonged to is over.
+After the last attention nothing looks at the other tokens any more. Not in training: where layers are computed
+again for the backward pass, the call that this one belonged to is over, and dropout has to fall the same way twice.
 """
 
 from collections.abc import Iterator

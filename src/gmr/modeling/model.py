@@ -230,7 +230,8 @@ class RerankModel(nn.Module):
         if isinstance(layout, Layout):
             layout = to_device(layout, self.device)
         reads_few: AbstractContextManager[None] = nullcontext()
-        if layout is not None and last is not None and not torch.is_grad_enabled():
+        # In training a second pass has to draw the same random numbers as this one: dropout in as many rows.
+        if layout is not None and last is not None and not (torch.is_grad_enabled() or self.training):
             reads_few = only_rows(last, num_tokens=input_ids.shape[1])
         with reads_few:
             hidden = self.last_hidden_states(
