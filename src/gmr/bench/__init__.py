@@ -1,1 +1,1 @@
-"""Measuring on this machine: what each engine and option costs and gains for a model."""
+"""The benchmark: suites of tasks, resumable runs, results with statistics; and the engine's own measurements."""

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from gmr import __version__
-from gmr.cli import bench, demo, evaluate, info, rank, train
+from gmr.cli import demo, evaluate, info, rank, train
+from gmr.cli.bench.app import app as bench_app
 from gmr.cli.console import examples, print_line, print_note, reflow, showing_log
 from gmr.core.errors import GmrError
 
@@ -42,7 +43,7 @@ COMMANDS: dict[str, tuple[str, Callable[..., None], str]] = {
 }
 
 # Commands with sub-commands of their own.
-GROUPS: dict[str, tuple[str, typer.Typer]] = {"bench": ("Use a model", bench.app)}
+GROUPS: dict[str, tuple[str, typer.Typer]] = {"bench": ("Use a model", bench_app)}
 
 
 @dataclass

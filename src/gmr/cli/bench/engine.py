@@ -1,4 +1,4 @@
-"""``gmr bench``: measurements; ``gmr bench engine`` says which engine and options are worth it on this machine."""
+"""``gmr bench engine``: which engine and options are worth it on this machine."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,25 +12,21 @@ from gmr.cli.console import (
     print_note,
     print_table,
     print_text,
-    reflow,
     terminal_width,
 )
 from gmr.cli.names import check_device
 from gmr.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from gmr.bench.engine import WorkloadResult
-    from gmr.bench.variants import Models, Variant
+    from gmr.bench.engine.measure import WorkloadResult
+    from gmr.bench.engine.variants import Models, Variant
 
-HELP = "Measure on this machine what engines and options gain and cost."
 EPILOG = examples(
     "gmr bench engine",
     "gmr bench engine --model runs/sft/model --workload t2i --documents 100",
     "gmr bench engine --variant packed+int8 --output results/engine",
 )
 WIDE = 100
-
-app = typer.Typer(help=HELP, epilog=EPILOG, no_args_is_help=True, rich_markup_mode="rich")
 
 
 def engine(
@@ -72,10 +68,10 @@ def engine(
     """
     check_device(device)
 
-    from gmr.bench.engine import measure
-    from gmr.bench.report import to_dict
-    from gmr.bench.variants import Models, choose_variants
-    from gmr.bench.workloads import WORKLOADS, find_workload, why_not
+    from gmr.bench.engine.measure import measure
+    from gmr.bench.engine.report import to_dict
+    from gmr.bench.engine.variants import Models, choose_variants
+    from gmr.bench.engine.workloads import WORKLOADS, find_workload, why_not
 
     asked = [find_workload(name).name for name in workload or []]
     variants = choose_variants(variant or [], engines or [])
@@ -106,7 +102,7 @@ def engine(
 
 
 def _print(result: "WorkloadResult", variants: "list[Variant]") -> None:
-    from gmr.bench.report import advice, table
+    from gmr.bench.engine.report import advice, table
 
     header, rows = table(result, is_wide=terminal_width() >= WIDE)
     print_text(f"{result.name.replace('->', '→')}  {result.about}", style="bold")
@@ -118,7 +114,7 @@ def _print(result: "WorkloadResult", variants: "list[Variant]") -> None:
 
 
 def _print_legend(record: dict[str, Any]) -> None:
-    from gmr.bench.report import LEGEND
+    from gmr.bench.engine.report import LEGEND
 
     for name, reason in record["not_taken"].items():
         print_text(f"{name.replace('->', '→')} was left out: {reason}", style="dim")
@@ -156,7 +152,7 @@ def _name_of(device: Any) -> str:
 def _write(
     folder: Path, record: dict[str, Any], results: "list[WorkloadResult]", variants: "list[Variant]"
 ) -> None:
-    from gmr.bench.report import markdown
+    from gmr.bench.engine.report import markdown
     from gmr.core.files import atomic_write_json, atomic_write_text
 
     folder.mkdir(parents=True, exist_ok=True)
@@ -164,11 +160,3 @@ def _write(
     title = f"Engines of {record['model']} on {record['device']}"
     atomic_write_text(folder / "engine.md", markdown(results, variants, title=title))
     print_note(f"wrote {folder}/")
-
-
-app.command("engine", help=reflow(engine.__doc__), epilog=EPILOG)(engine)
-
-
-@app.callback()
-def bench() -> None:
-    """Nothing: with a callback, one command alone keeps its name."""

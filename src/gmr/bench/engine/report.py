@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from gmr.bench.engine import Measured, WorkloadResult
-from gmr.bench.variants import REFERENCE, Variant
+from gmr.bench.engine.measure import Measured, WorkloadResult
+from gmr.bench.engine.variants import REFERENCE, Variant
 from gmr.metrics.tables import markdown_table
 
 # Largest difference of a log-odds that rounding in float32 makes; more is another computation.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gmr.bench.workloads import WORKLOADS, pairs_of, sizes_for, why_not
+from gmr.bench.engine.workloads import WORKLOADS, pairs_of, sizes_for, why_not
 from gmr.core.items import images_of, modality
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel

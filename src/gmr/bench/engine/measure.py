@@ -10,9 +10,9 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from gmr.bench.counts import Counts, counting
-from gmr.bench.variants import REFERENCE, Models, Variant
-from gmr.bench.workloads import Pair, Workload, pairs_of, sizes_for
+from gmr.bench.engine.counts import Counts, counting
+from gmr.bench.engine.variants import REFERENCE, Models, Variant
+from gmr.bench.engine.workloads import Pair, Workload, pairs_of, sizes_for
 from gmr.core.errors import GmrError, ModelError
 from gmr.inference.scoring import score_pairs
 from gmr.metrics.agreement import kendall_tau

@@ -2,7 +2,7 @@
 
 import pytest
 
-from gmr.bench.variants import Models, Variant, all_variants, choose_variants
+from gmr.bench.engine.variants import Models, Variant, all_variants, choose_variants
 from gmr.core.errors import ModelError, UsageError
 from gmr.inference.engines import ENGINES
 from gmr.modeling import loading

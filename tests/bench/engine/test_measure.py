@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gmr.bench import engine as engine_module
-from gmr.bench.engine import Measured, WorkloadResult, measure
-from gmr.bench.variants import Models, choose_variants
-from gmr.bench.workloads import WORKLOADS, pairs_of
+from gmr.bench.engine import measure as engine_module
+from gmr.bench.engine.measure import Measured, WorkloadResult, measure
+from gmr.bench.engine.variants import Models, choose_variants
+from gmr.bench.engine.workloads import WORKLOADS, pairs_of
 from gmr.core.errors import ModelError
 from gmr.inference.planner import share_prefixes
 from gmr.modeling.loading import load_model
@@ -157,7 +157,7 @@ def test_a_variant_that_cannot_run_is_named_with_its_reason(
             raise ModelError("no int8 here")
         return load_model(name, **options)
 
-    monkeypatch.setattr("gmr.bench.variants.load_model", refuse)
+    monkeypatch.setattr("gmr.bench.engine.variants.load_model", refuse)
     models = Models("gmr-nano", device="cpu")
     variants = choose_variants(["packed", "packed+int8"])
     result = measure(models, WORKLOADS["T->T"], variants, num_documents=3, repeats=1)

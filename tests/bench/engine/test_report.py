@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from gmr.bench.engine import Measured, WorkloadResult
-from gmr.bench.report import advice, markdown, table
-from gmr.bench.variants import choose_variants
+from gmr.bench.engine.measure import Measured, WorkloadResult
+from gmr.bench.engine.report import advice, markdown, table
+from gmr.bench.engine.variants import choose_variants
 
 VARIANTS = choose_variants()
 BASE = Measured("padded", (1.0,), 1.0, 24.0, 1.0, 1000, 0, 0, 4_000_000, 90.4, 0.0, 1.0)

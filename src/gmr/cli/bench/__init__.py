@@ -1,0 +1,1 @@
+"""``gmr bench``: a model's standing over a suite, reports, and what engines and options gain."""
