@@ -256,6 +256,12 @@ def test_of_several_runs_none_is_guessed(tmp_path):
     assert read_beir(tmp_path).first_stage == {"q": {"a": 3.0}}
 
 
+def test_a_folder_without_candidates_is_a_task_without_them_when_that_is_asked_for(tmp_path):
+    make(tmp_path, **{"top_ranked.jsonl": None})
+    task = read_beir(tmp_path, needs_first_stage=False)
+    assert (task.first_stage, set(task.qrels)) == ({}, {"q"})
+
+
 def test_judgments_in_a_table_are_checked_as_those_in_files(tmp_path):
     row = {"query-id": "q", "corpus-id": "a", "score": 1}
     for rows, message in (([row, row], "given twice"), ([row | {"score": "1"}], "an integer score")):

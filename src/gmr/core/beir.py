@@ -43,12 +43,22 @@ def read_beir(
     task_type: str | None = None,
     measure: str | None = None,
     first_stage: Path | None = None,
+    needs_first_stage: bool = True,
 ) -> RerankTask:
     """A task from a folder: tables ``corpus`` and ``queries``, ``qrels/<split>.tsv``, and a first stage.
 
     The first stage is ``first_stage.trec``, else the one file ``run*.trec``, else the table ``top_ranked``
     (``query-id``, ``corpus-ids`` best first). What is not given is taken from ``task.json`` when it is there;
     otherwise the name is the folder's, the measure nDCG@10 and the task type what the items are.
+
+    Args:
+        folder: where the tables are.
+        split: of the judgments, and of tables with files by split.
+        name: what the task is called.
+        task_type: one of the nine.
+        measure: the main one.
+        first_stage: a TREC run with the candidates.
+        needs_first_stage: whether a folder without candidates is an error; else the task has none, to be found yet.
 
     Raises:
         DataError: naming the file and line at fault.
@@ -67,7 +77,9 @@ def read_beir(
         queries=queries,
         corpus=corpus,
         qrels=_read_judgments(folder, split),
-        first_stage=read_run(first_stage) if first_stage else _read_first_stage(folder, split),
+        first_stage=read_run(first_stage)
+        if first_stage
+        else _read_first_stage(folder, split, needs_first_stage),
         measure=measure or str(facts.get("measure", "ndcg@10")),
         metadata=metadata,
     )
@@ -152,7 +164,7 @@ def _read_judgments(folder: Path, split: str) -> dict[str, dict[str, int]]:
     return qrels
 
 
-def _read_first_stage(folder: Path, split: str) -> Run:
+def _read_first_stage(folder: Path, split: str, is_needed: bool) -> Run:
     runs = sorted({*folder.glob("run*.trec"), *folder.glob("run*.trec.gz")})
     runs = [path for path in (folder / FIRST_STAGE, folder / f"{FIRST_STAGE}.gz") if path.is_file()] or runs
     if len(runs) == 1:
@@ -161,6 +173,8 @@ def _read_first_stage(folder: Path, split: str) -> Run:
         names = ", ".join(path.name for path in runs)
         raise DataError(f"{folder}: several runs ({names}); name the first stage, or call it {FIRST_STAGE}")
     if not find_table(folder, "top_ranked", split=split):
+        if not is_needed:
+            return {}
         raise DataError(f"{folder}: no first stage; put {FIRST_STAGE} or top_ranked.jsonl there")
     run: dict[str, dict[str, float]] = {}
     for where, row in _table(folder, "top_ranked", split):
