@@ -12,6 +12,7 @@ from gmr.core.errors import DataError
 from gmr.core.files import shorten
 from gmr.core.items import Item, as_item, is_item
 from gmr.core.nouns import Document, Query, RankedDocument, Ranking
+from gmr.inference.counts import Tally
 from gmr.inference.document_folder import DocumentFolder
 from gmr.inference.documents import DocumentStore
 from gmr.inference.pictures import FeatureStore
@@ -115,6 +116,7 @@ class Reranker:
                 document_cache_bytes, document_cache_folder, document_cache_folder_bytes
             )
         self.batch_tokens = batch_tokens
+        self.tally = Tally()
         self.progress = progress
 
     def _document_store(
@@ -137,18 +139,21 @@ class Reranker:
         )
         return DocumentStore(max_bytes, kept)
 
-    def score(self, pairs: Iterable[tuple[Any, Any]]) -> npt.NDArray[np.float32]:
+    def score(
+        self, pairs: Iterable[tuple[Any, Any]], *, allow_non_finite: bool = False
+    ) -> npt.NDArray[np.float32]:
         """Log-odds of each (query, document) pair, in the order given.
 
         Args:
             pairs: each side a `Query` or `Document`, or an item in any friendly spelling (see `as_item`).
+            allow_non_finite: give NaN and infinities as they are; a ranking cannot hold them.
 
         Returns:
             ``(pairs,)`` float32, higher is better, unbounded; `probability` makes them readable.
 
         Raises:
             DataError: for a pair or an item that cannot be read; the message says which.
-            ModelError: for a score that is not finite.
+            ModelError: for a score that is not finite, unless they are allowed.
         """
         read = _Reader()
         typed = []
@@ -168,9 +173,11 @@ class Reranker:
                     else Document(str(index), read.item(document, where=f"pairs[{index}] document")),
                 )
             )
-        return self._score(typed)
+        return self._score(typed, allow_non_finite=allow_non_finite)
 
-    def _score(self, pairs: Sequence[tuple[Query, Document]]) -> npt.NDArray[np.float32]:
+    def _score(
+        self, pairs: Sequence[tuple[Query, Document]], *, allow_non_finite: bool = False
+    ) -> npt.NDArray[np.float32]:
         return score_pairs(
             self.model,
             pairs,
@@ -178,6 +185,8 @@ class Reranker:
             batch_tokens=self.batch_tokens,
             store=self.pictures,
             documents=self.documents,
+            allow_non_finite=allow_non_finite,
+            tally=self.tally,
             progress=self.progress,
         )
 

@@ -9,8 +9,8 @@ import numpy as np
 import PIL.Image
 import pytest
 
-from gmr.cli.results import file_names
 from gmr.core.datasets import write_beir
+from gmr.core.files import file_names
 from gmr.core.items import Image, Item, Text
 from gmr.core.nouns import Document, Query
 from gmr.core.tasks import RerankTask

@@ -1,6 +1,5 @@
 """Results of ``gmr evaluate`` on the terminal and in a folder: runs, per-query values, tables, a page."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from itertools import combinations
@@ -9,7 +8,7 @@ from pathlib import Path
 from gmr.cli.console import print_line, print_table
 from gmr.cli.names import BASELINES, CHANCE, PIXEL_COSINE
 from gmr.core.environment import git_commit, machine, versions
-from gmr.core.files import atomic_write_json, atomic_write_text
+from gmr.core.files import atomic_write_json, atomic_write_text, file_names
 from gmr.core.nouns import display_type
 from gmr.core.trec import write_run
 from gmr.evaluation import (
@@ -104,20 +103,6 @@ def write_results(results: Results, measures: Sequence[str], folder: Path, *, se
         ]
         atomic_write_text(folder / f"results.{suffix}", "\n".join(tables))
     atomic_write_text(folder / "results.html", _page(results, rows, tests, measures[0]))
-
-
-def file_names(names: Sequence[str]) -> dict[str, str]:
-    """A name that every file system takes for each of ``names``; different names stay different."""
-    chosen: dict[str, str] = {}
-    for name in names:
-        plain = re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.") or "unnamed"
-        number = 1
-        candidate = plain
-        while candidate.lower() in {other.lower() for other in chosen.values()}:
-            number += 1
-            candidate = f"{plain}-{number}"
-        chosen[name] = candidate
-    return chosen
 
 
 def _summary(results: Results, measure: str, *, seed: int) -> list[SummaryRow]:

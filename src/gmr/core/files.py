@@ -4,10 +4,11 @@ import gzip
 import hashlib
 import json
 import os
+import re
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,20 @@ def safe_join(root: Path, relative: str, *, where: str = "path") -> Path:
     if not inside:
         raise DataError(f"{where}: {relative!r} leaves {root}")
     return root / relative
+
+
+def file_names(names: Sequence[str]) -> dict[str, str]:
+    """A name that every file system takes for each of ``names``; different names stay different."""
+    chosen: dict[str, str] = {}
+    for name in names:
+        plain = re.sub(r"[^\w.-]+", "-", name, flags=re.ASCII).strip("-.") or "unnamed"
+        number = 1
+        candidate = plain
+        while candidate.lower() in {other.lower() for other in chosen.values()}:
+            number += 1
+            candidate = f"{plain}-{number}"
+        chosen[name] = candidate
+    return chosen
 
 
 def shorten(value: object, *, max_chars: int = 80) -> str:

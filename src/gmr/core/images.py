@@ -85,6 +85,18 @@ def image_size(source: Source, *, max_pixels: int = MAX_PIXELS, where: str = "im
     return size
 
 
+def check_image(source: Source, *, max_pixels: int = MAX_PIXELS, where: str = "image") -> None:
+    """Refuse what `open_image` would refuse, as far as the file's structure tells: nothing is decoded.
+
+    Raises:
+        DataError: as `open_image`.
+    """
+    image_size(source, max_pixels=max_pixels, where=where)
+    if not isinstance(source, PIL.Image.Image):
+        data = read_bytes(source, where=where)
+        check_complete(data, read_header(io.BytesIO(data), where=where), where=where)
+
+
 def image_key(source: Source, *, where: str = "image") -> str:
     """SHA-256 (64 hex digits) of a picture's content: file bytes as they are, or mode, size and pixels.
 

@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from gmr.core.errors import DataError, ModelError
 from gmr.core.nouns import Document, Query, check_pictures
+from gmr.inference.counts import Tally
 from gmr.inference.documents import DocumentStore
 from gmr.inference.engines import ENGINES
 from gmr.inference.pictures import FeatureStore, PictureCache
@@ -36,6 +37,8 @@ def score_pairs(
     store: FeatureStore | None = None,
     documents: DocumentStore | None = None,
     workers: int | None = None,
+    allow_non_finite: bool = False,
+    tally: Tally | None = None,
     progress: bool = False,
 ) -> npt.NDArray[np.float32]:
     """Log-odds of every pair, in the order of ``pairs``.
@@ -52,6 +55,8 @@ def score_pairs(
         documents: the same for keys and values of documents, where the template puts the document first.
         workers: threads that open and preprocess pictures while the model computes; None for as many as the machine
             has cores to spare.
+        allow_non_finite: give NaN and infinities as they are, for who keeps them apart.
+        tally: is told what was asked for.
         progress: whether to show a progress bar on stderr.
 
     Returns:
@@ -68,6 +73,9 @@ def score_pairs(
         raise ValueError(f"engine {engine!r} is unknown; known are auto, {', '.join(ENGINES)}")
     rows = _distinct_rows(model, pairs)
     prompts = [row.prompt for row in rows]
+    if tally is not None:
+        tally.num_pairs += len(pairs)
+        tally.num_prompt_tokens += sum(len(row.prompt.input_ids) * len(row.places) for row in rows)
     # Four patches make one token in all families: a pass through the tower is about as large as a batch.
     cache = PictureCache(
         model,
@@ -107,7 +115,8 @@ def score_pairs(
                 scores[rows[row].places] = score
             cache.release([prompts[row] for row in work.rows])
             bar.update(sum(len(rows[row].places) for row in work.rows))
-    _check_finite(scores, pairs)
+    if not allow_non_finite:
+        _check_finite(scores, pairs)
     return scores
 
 

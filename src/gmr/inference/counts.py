@@ -1,4 +1,4 @@
-"""What a model was made to do, counted where it does it, whatever the engine."""
+"""What a model was asked to do, and what it did: counted where it does it, whatever the engine."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -6,6 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from gmr.modeling.model import RerankModel
+
+
+@dataclass
+class Tally:
+    """What was asked for, summed over calls: pairs, and the tokens of their prompts, each pair on its own."""
+
+    num_pairs: int = 0
+    num_prompt_tokens: int = 0
 
 
 @dataclass
