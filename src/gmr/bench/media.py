@@ -53,7 +53,9 @@ def check_media(task: RerankTask, *, progress: bool = False) -> BadMedia:
     owners = [owner for owner in owners if images_of(owner.item)]
     with (
         ThreadPoolExecutor(THREADS) as pool,
-        tqdm(total=len(owners), desc=f"{task.name}: pictures", unit="item", disable=not progress) as bar,
+        tqdm(
+            total=len(owners), desc=f"{task.name}: pictures", unit="item", disable=not progress, delay=1
+        ) as bar,
     ):
         reasons = []
         for reason in pool.map(_reason, owners):

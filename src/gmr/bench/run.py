@@ -7,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from gmr.bench.assembly import assemble, refuse_incomplete
-from gmr.bench.blocks import WHOLE, Shard
+from gmr.bench.blocks import Shard
 from gmr.bench.media import BadMedia, check_media, refuse_bad_media
 from gmr.bench.recheck import SHARE, recheck
 from gmr.bench.results import BenchResults, set_aside_if_damaged, write_results
 from gmr.bench.runner import Bad, score_tasks, total_cost
 from gmr.bench.store import ScoreStore
-from gmr.bench.system import System
+from gmr.bench.system import StoredSystem, System
 from gmr.core.environment import git_commit, versions
 from gmr.core.errors import DataError
 from gmr.core.files import digest
@@ -89,9 +89,7 @@ def check_pictures_of(bench: Bench, *, progress: bool = False) -> Bad:
     Raises:
         DataError: pictures are missing, damaged or too large, and the policy is to stop.
     """
-    bad = {
-        task.name: found for task in bench.tasks if (found := check_media(task, progress=progress))
-    }
+    bad = {task.name: found for task in bench.tasks if (found := check_media(task, progress=progress))}
     if not bench.policy.floors_bad_media:
         refuse_bad_media(bad)
     for name, found in bad.items():
@@ -129,6 +127,7 @@ def run_bench(
     output: Path,
     *,
     store_path: Path | None = None,
+    bad: Bad | None = None,
     progress: bool = False,
 ) -> BenchResults:
     """Results of baselines and systems, also written to ``output``; what the store has is not computed again.
@@ -138,6 +137,7 @@ def run_bench(
         systems: models, in the order of the tables.
         output: folder of the results.
         store_path: of the scores; ``scores.sqlite`` in ``output`` when not given.
+        bad: what is known to have pictures of no use; looked for when not given.
         progress: whether to show bars on stderr.
 
     Raises:
@@ -145,7 +145,7 @@ def run_bench(
     """
     if aside := set_aside_if_damaged(output):
         logger.warning("the results there were damaged: moved to %s, and made anew", aside)
-    bad = check_pictures_of(bench, progress=progress)
+    bad = check_pictures_of(bench, progress=progress) if bad is None else bad
     results: dict[str, Sequence[TaskResult]] = baselines(bench, bad)
     costs: dict[str, dict[str, Cost]] = {}
     facts: dict[str, dict[str, str]] = {name: {} for name in results}
@@ -156,7 +156,7 @@ def run_bench(
             system = load()
             if system.name in results:
                 raise DataError(f"two systems are called {system.name!r}")
-            if bench.policy.recheck_share:
+            if bench.policy.recheck_share and not isinstance(system, StoredSystem):
                 found = recheck(
                     system, bench.tasks, store, share=bench.policy.recheck_share, bad=bad, progress=progress
                 )

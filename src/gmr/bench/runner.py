@@ -57,26 +57,28 @@ def score_tasks(
         DataError: a picture that cannot be decoded, a store that cannot be written.
         ModelError: the system did not give one score for each pair.
     """
-    plan = _Plan(tasks, PairKeys(digest_of(system)), shard, {} if bad is None else bad)
-    planned = _count(plan, store, name=system.name, progress=progress)
-    # The estimate is of this run's own pace: what was stored before took no time.
-    with tqdm(
-        total=planned.num_pairs,
-        initial=planned.num_stored,
-        desc=system.name,
-        unit="pair",
-        disable=not progress,
-    ) as bar:
+    bad = {} if bad is None else bad
+    plan = Plan(tasks, PairKeys(digest_of(system)), shard, bad)
+    planned = count(plan, store, name=system.name, progress=progress)
+    with scoring_bar(system.name, planned, progress=progress) as bar:
         for task, block, own in plan.blocks():
             stored = store.get(own)
             # What was not stored when the bar began may be by now: another process has gone on since.
             wanted = {key: pair for key, pair in own.items() if key not in stored}
             if wanted:
-                _score_block(
-                    system, task, block, wanted, store=store, bad=plan.bad if floors_bad_media else None
-                )
+                scored = score_wanted(system, task.name, wanted, floors_bad_media=floors_bad_media)
+                store.put(scored.rows, cost=scored.cost, of=(digest_of(system), task.name, block.number))
+                if scored.bad:
+                    bad[task.name] = bad.get(task.name, BadMedia()) | scored.bad
             bar.update(len(wanted))
     return planned
+
+
+def scoring_bar(name: str, planned: Progress, *, progress: bool) -> "tqdm[None]":
+    """A bar whose estimate is of this run's own pace: what was stored before took no time."""
+    return tqdm(
+        total=planned.num_pairs, initial=planned.num_stored, desc=name, unit="pair", disable=not progress
+    )
 
 
 def total_cost(system: System, task: RerankTask, store: ScoreStore) -> Cost:
@@ -85,7 +87,7 @@ def total_cost(system: System, task: RerankTask, store: ScoreStore) -> Cost:
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """Which pairs are to be scored, in which blocks."""
 
     tasks: Sequence[RerankTask]
@@ -111,7 +113,8 @@ class _Plan:
                 yield task, block, own
 
 
-def _count(plan: _Plan, store: ScoreStore, *, name: str, progress: bool) -> Progress:
+def count(plan: Plan, store: ScoreStore, *, name: str, progress: bool) -> Progress:
+    """How many pairs the plan has, and how many of them are stored."""
     num_pairs = num_stored = 0
     with tqdm(desc=f"{name}: looking up", unit="pair", disable=not progress, leave=False) as bar:
         for _, _, own in plan.blocks():
@@ -121,36 +124,49 @@ def _count(plan: _Plan, store: ScoreStore, *, name: str, progress: bool) -> Prog
     return Progress(num_pairs, num_stored)
 
 
-def _score_block(
-    system: System,
-    task: RerankTask,
-    block: Block,
-    wanted: Mapping[bytes, Pair],
-    *,
-    store: ScoreStore,
-    bad: Bad | None,
-) -> None:
-    """Score and store pairs; where ``bad`` is given, pictures that cannot be decoded are left out and added to it."""
+@dataclass(frozen=True)
+class Scored:
+    """What came of pairs.
+
+    Attributes:
+        rows: key to score; None for one that is not finite.
+        cost: of scoring them.
+        bad: what could not be decoded; the pairs of it have no row.
+    """
+
+    rows: Mapping[bytes, float | None]
+    cost: Cost
+    bad: BadMedia
+
+
+def score_wanted(
+    system: System, task_name: str, wanted: Mapping[bytes, Pair], *, floors_bad_media: bool
+) -> Scored:
+    """Scores of pairs in one call, or in another without those that turn out to have pictures of no use.
+
+    Raises:
+        DataError: a picture that cannot be decoded, when such are not to be left out.
+        ModelError: the system did not give one score for each pair.
+    """
+    if not wanted:
+        return Scored({}, Cost(), BadMedia())
     try:
         scores, cost = system.score(list(wanted.values()))
     except DataError:
         found = find_undecodable(owner for pair in wanted.values() for owner in pair)
         if not found:
             raise
-        if bad is None:
-            refuse_bad_media({task.name: found})
-            raise
-        bad[task.name] = bad.get(task.name, BadMedia()) | found
+        if not floors_bad_media:
+            refuse_bad_media({task_name: found})
         left = {key: pair for key, pair in wanted.items() if not pair_is_bad(*pair, found)}
-        if left:
-            _score_block(system, task, block, left, store=store, bad=bad)
-        return
+        scored = score_wanted(system, task_name, left, floors_bad_media=True)
+        return Scored(scored.rows, scored.cost, scored.bad | found)
     if scores.shape != (len(wanted),):
         raise ModelError(
-            f"{system.name} on {task.name}: {len(wanted)} pairs were scored with {scores.shape} numbers"
+            f"{system.name} on {task_name}: {len(wanted)} pairs were scored with {scores.shape} numbers"
         )
     rows = {
         key: score if math.isfinite(score) else None
         for key, score in zip(wanted, scores.tolist(), strict=True)
     }
-    store.put(rows, cost=cost, of=(digest_of(system), task.name, block.number))
+    return Scored(rows, cost, BadMedia())

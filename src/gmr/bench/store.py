@@ -121,6 +121,8 @@ class ScoreStore:
         Raises:
             DataError: a key has another score already, or the rows cannot be written; those written before are safe.
         """
+        # SQLite keeps no negative zero; adding 0.0 makes it the positive one.
+        scores = {key: None if score is None else score + 0.0 for key, score in scores.items()}
         rows = [(key, score, row_checksum(key, score)) for key, score in scores.items()]
         with self._explaining(), self._transaction():
             kept = self.get(scores)

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy.typing as npt
 
 from gmr.bench.blocks import Pair
 from gmr.bench.identity import reranker_facts, scorer_digest
+from gmr.core.errors import ModelError
 from gmr.evaluation.cost import Cost
 from gmr.inference.counts import counting
 from gmr.reranker import Reranker
@@ -18,17 +20,22 @@ TOLERANCES = {"float32": 1e-5, "float16": 0.02, "bfloat16": 0.2}
 
 
 class System(Protocol):
-    """What the runner needs of a model.
+    """What the runner needs of a model."""
 
-    Attributes:
-        name: in tables.
-        facts: everything its scores depend on beside the pair.
-        tolerance: how far two scores of one pair may lie apart, relative from 1 upwards.
-    """
+    @property
+    def name(self) -> str:
+        """In tables."""
+        ...
 
-    name: str
-    facts: Mapping[str, str]
-    tolerance: float
+    @property
+    def facts(self) -> Mapping[str, str]:
+        """Everything its scores depend on beside the pair."""
+        ...
+
+    @property
+    def tolerance(self) -> float:
+        """How far two scores of one pair may lie apart, relative from 1 upwards."""
+        ...
 
     def score(self, pairs: Sequence[Pair]) -> tuple[npt.NDArray[np.float32], Cost]:
         """Log-odds ``(pairs,)``, which may be not finite, and what they cost; the same bits for the same pairs."""
@@ -66,6 +73,29 @@ class RerankerSystem:
             num_images=counts.num_pictures,
         )
         return scores, cost
+
+
+@dataclass(frozen=True)
+class StoredSystem:
+    """A system that has scored elsewhere: what it scored is in a store, and it scores nothing more.
+
+    Attributes:
+        name: in tables.
+        facts: of the system that scored.
+        tolerance: of that one.
+    """
+
+    name: str
+    facts: Mapping[str, str]
+    tolerance: float = TOLERANCES["float32"]
+
+    def score(self, pairs: Sequence[Pair]) -> tuple[npt.NDArray[np.float32], Cost]:
+        """Never anything.
+
+        Raises:
+            ModelError: always.
+        """
+        raise ModelError(f"{self.name} is not loaded here, and {len(pairs)} pairs of it are not stored")
 
 
 def load_system(name: str, **options: Any) -> RerankerSystem:

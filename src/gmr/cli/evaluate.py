@@ -19,6 +19,8 @@ from gmr.cli.names import (
     EngineName,
     QuantizeName,
     check_device,
+    parse_measures,
+    refuse_twice,
 )
 from gmr.core.errors import UsageError
 
@@ -98,7 +100,7 @@ def evaluate(
     """
     from gmr.cli.results import print_results, write_results
 
-    measures = _parse_measures(measure or [])
+    measures = parse_measures(measure or [])
     if run or qrels:
         if model or task or suite or first_stage:
             raise UsageError(
@@ -132,17 +134,6 @@ def evaluate(
         print_note(f"wrote {output}/")
 
 
-def _parse_measures(names: list[str]) -> list[str]:
-    from gmr.metrics.measures import parse_measure
-
-    try:
-        measures = [str(parse_measure(name)) for name in names]
-    except ValueError as error:
-        raise UsageError(f"--measure: {error}") from None
-    _refuse_twice("--measure", measures)
-    return measures
-
-
 def _measure_runs(paths: list[Path], qrels_path: Path, measures: list[str]) -> "dict[str, list[TaskResult]]":
     from gmr.core.trec import read_qrels, read_run
     from gmr.evaluation import TaskResult
@@ -150,7 +141,7 @@ def _measure_runs(paths: list[Path], qrels_path: Path, measures: list[str]) -> "
     from gmr.metrics.measures import evaluate, parse_measure
 
     names = [str(path) for path in paths]
-    _refuse_twice("--run", names)
+    refuse_twice("--run", names)
     qrels = read_qrels(qrels_path)
     parsed = [parse_measure(name) for name in measures]
     results = {}
@@ -192,7 +183,7 @@ def _load_tasks(
     from gmr.core.datasets import read_beir
 
     tasks = [read_beir(folder, split=split, first_stage=first_stage) for folder in folders]
-    _refuse_twice("--task", [task.name for task in tasks])
+    refuse_twice("--task", [task.name for task in tasks])
     return tasks
 
 
@@ -206,7 +197,7 @@ def _measure_models(
     from gmr.reranker import Reranker
     from gmr.suites.baselines import PixelCosine, chance_run, first_stage_run
 
-    _refuse_twice("--model", models)
+    refuse_twice("--model", models)
     reserved = sorted(set(models) & set(BASELINES))
     if reserved:
         raise UsageError(f"--model: {reserved[0]!r} is the name of a baseline; give the folder's whole path")
@@ -231,9 +222,3 @@ def _measure_models(
         reranker = Reranker(name, **options)
         results[name] = [evaluate_task(reranker, task, measures=measures, progress=True) for task in tasks]
     return results
-
-
-def _refuse_twice(option: str, names: list[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UsageError(f"{option}: {twice[0]!r} is given twice")

@@ -2,19 +2,15 @@
 
 import typer
 
-from gmr.cli.bench import engine
+from gmr.cli.bench import engine, run
 from gmr.cli.console import reflow
-
-HELP = "Measure models on suites of tasks, and engines and options on this machine."
 
 # Each with its function, which explains it, and examples.
 COMMANDS = {"engine": (engine.engine, engine.EPILOG)}
 
-app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")
+app = typer.Typer(
+    help=reflow(run.run.__doc__), epilog=run.EPILOG, no_args_is_help=True, rich_markup_mode="rich"
+)
+app.callback(invoke_without_command=True)(run.run)
 for _name, (_function, _epilog) in COMMANDS.items():
     app.command(_name, help=reflow(_function.__doc__), epilog=_epilog)(_function)
-
-
-@app.callback()
-def bench() -> None:
-    """Nothing: with a callback, one command alone keeps its name."""

@@ -1,0 +1,262 @@
+"""``gmr bench --suite … --model …``: models on a suite of tasks, resumable, with statistics and a report."""
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gmr.cli.console import examples, print_note
+from gmr.cli.names import (
+    BASELINES,
+    COMPILE_HELP,
+    ENGINE_HELP,
+    QUANTIZE_HELP,
+    Dtype,
+    EngineName,
+    QuantizeName,
+    check_device,
+    parse_measures,
+    refuse_twice,
+)
+from gmr.core.errors import UsageError
+
+if TYPE_CHECKING:
+    from gmr.bench.run import Bench, Load
+    from gmr.bench.system import System
+    from gmr.core.tasks import RerankTask
+
+EPILOG = examples(
+    "gmr bench --suite glyphs --model gmr-nano",
+    "gmr bench --suite glyphs --model gmr-nano --model runs/sft/model --output results/glyphs",
+    "gmr bench --suite emoji --data-root data --task 'emoji-t2i*' --depth 30 --model gmr-nano",
+    "gmr bench --suite glyphs --model BIG --shards 1/4    (and 2/4, 3/4, 4/4; then once without --shards)",
+)
+DEFAULT_MODEL = "gmr-nano"
+
+
+def run(
+    context: typer.Context,
+    *,
+    suite: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", help="A suite of tasks (gmr bench suites lists them), or a TOML file."),
+    ] = None,
+    folder: Annotated[
+        list[Path] | None,
+        typer.Option("--folder", metavar="FOLDER", help="A task in BEIR layout with candidates; repeatable."),
+    ] = None,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--model", "-m", metavar="MODEL", help="A model folder, hub id or gmr-nano; repeatable."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder of the results; results/SUITE when not given."),
+    ] = None,
+    split: Annotated[str, typer.Option(help="Split of the suite or folder.")] = "test",
+    task: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--task", metavar="PATTERN", help="Keep tasks of this name, such as 'emoji-*'; repeatable."
+        ),
+    ] = None,
+    task_type: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TYPE", help="Keep tasks of this type, such as t2it; repeatable."),
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="First so many queries of each task.")] = None,
+    depth: Annotated[
+        int | None, typer.Option(min=1, help="Rerank the first so many candidates of each query.")
+    ] = None,
+    measure: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="MEASURE", help="ndcg@10, rr@10, …; repeatable; each task's own when not given."
+        ),
+    ] = None,
+    data_root: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the data of suites that are not embedded lies.")
+    ] = None,
+    runs_root: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the first stages of such suites lie.")
+    ] = None,
+    allow_unpinned: Annotated[
+        bool, typer.Option("--allow-unpinned", help="Take data sets whose revision is not pinned.")
+    ] = False,
+    template: Annotated[
+        str | None, typer.Option(help="Prompt template of the models; each one's own when not given.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; chosen when not given.")] = None,
+    dtype: Annotated[
+        Dtype, typer.Option(help="Of the weights; scores are float32 in any case.")
+    ] = Dtype.FLOAT32,
+    engine: Annotated[EngineName, typer.Option(help=ENGINE_HELP)] = EngineName.AUTO,
+    quantize: Annotated[QuantizeName | None, typer.Option(help=QUANTIZE_HELP)] = None,
+    compile: Annotated[bool, typer.Option("--compile", help=COMPILE_HELP)] = False,
+    max_tokens: Annotated[
+        int | None, typer.Option(min=1, help="Longest prompt; each model's own when not given.")
+    ] = None,
+    batch_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of a forward pass.")] = 16_384,
+    store: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Scores already made; OUTPUT/scores.sqlite when not given."),
+    ] = None,
+    shards: Annotated[
+        str | None,
+        typer.Option(metavar="I/N", help="Score only this part, such as 2/4; without it, what is left."),
+    ] = None,
+    ray: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Score with so many workers of Ray (extra 'ray').")
+    ] = None,
+    bad_media: Annotated[
+        str,
+        typer.Option(
+            metavar="stop|floor", help="Pictures that cannot be used: stop, or take the last place."
+        ),
+    ] = "stop",
+    allow_non_finite: Annotated[
+        bool, typer.Option("--allow-non-finite", help="Scores that are not finite take the last place.")
+    ] = False,
+    recheck: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of stored scores that is computed again and compared.")
+    ] = 0.01,
+    single_writer: Annotated[
+        bool, typer.Option("--single-writer", help="Do without file locks, where a file system has none.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of the resampling behind intervals and tests.")] = 0,
+) -> None:
+    """Measure models on a suite, and engines and options on this machine.
+
+    A run can be killed at any moment: the same command goes on where it was, and gives the same files to the last
+    byte. Chance, the first stage and the cosine of pixels stand beside every model; every mean has an interval and
+    every difference a paired test. OUTPUT then holds runs, values of every query, and report.html.
+    """
+    if context.invoked_subcommand is not None:
+        return
+    if bad_media not in ("stop", "floor"):
+        raise UsageError(f"--bad-media is {bad_media!r}: stop or floor")
+    if shards is not None and ray is not None:
+        raise UsageError("--shards and --ray are two ways to share the work: give one of them")
+    models = model or [DEFAULT_MODEL]
+    refuse_twice("--model", models)
+    if reserved := sorted(set(models) & set(BASELINES)):
+        raise UsageError(f"--model: {reserved[0]!r} is the name of a baseline; give the folder's whole path")
+    measures = parse_measures(measure or [])
+    tasks = load_tasks(
+        suite,
+        folder or [],
+        split=split,
+        names=task,
+        task_types=task_type,
+        limit=limit,
+        depth=depth,
+        data_root=data_root,
+        runs_root=runs_root,
+        allow_unpinned=allow_unpinned,
+    )
+
+    from gmr.bench.run import STORE, Bench, Policy, run_bench, run_shard
+
+    name = suite_name(suite, folder or [])
+    bench = Bench(
+        suite=name,
+        tasks=tasks,
+        measures=tuple(measures),
+        facts={"split": split, "limit": limit, "depth": depth, "seed": seed},
+        policy=Policy(
+            floors_bad_media=bad_media == "floor",
+            floors_non_finite=allow_non_finite,
+            recheck_share=recheck,
+            is_single_writer=single_writer,
+        ),
+    )
+    output = output or Path("results") / name
+    options = {
+        "template": template,
+        "device": check_device(device),
+        "dtype": dtype.value,
+        "engine": engine.value,
+        "quantize": quantize.value if quantize else None,
+        "compile": compile,
+        "max_tokens": max_tokens,
+        "batch_tokens": batch_tokens,
+    }
+    _say_what(bench, models)
+    store_path = store or output / STORE
+    if shards is not None:
+        from gmr.bench.blocks import Shard
+
+        shard = Shard.parse(shards)
+        num_pairs = run_shard(bench, loads(models, options), store_path, shard, progress=True)
+        print_note(f"part {shard}: its {num_pairs} pairs are in {store_path}")
+        return
+    systems, bad = loads(models, options), None
+    if ray is not None:
+        from gmr.bench.ray import run_on_ray
+
+        scored, bad = run_on_ray(bench, models, options, store_path, num_workers=ray, progress=True)
+        systems = [partial(_given, system) for system in scored]
+    record = run_bench(bench, systems, output, store_path=store_path, bad=bad, progress=True)
+    show(record, tasks, output, seed=seed)
+
+
+def load_tasks(suite: str | None, folders: list[Path], **options: Any) -> "list[RerankTask]":
+    """The tasks that the options name.
+
+    Raises:
+        UsageError: both or none of suite and folders are given.
+        DataError: the data cannot be read.
+    """
+    if bool(folders) == bool(suite):
+        raise UsageError("name what to measure on: --suite NAME or --folder FOLDER (repeatable), one of them")
+    from gmr import suites
+
+    if suite is not None:
+        keywords = ("split", "task_types", "limit")
+        return suites.load(suite, **{name: options[name] for name in keywords})
+    from gmr.core.datasets import read_beir
+
+    return [read_beir(folder, split=options["split"]) for folder in folders]
+
+
+def suite_name(suite: str | None, folders: list[Path]) -> str:
+    """What the results are called after: the suite, its file, or the folders."""
+    if suite is None:
+        return "+".join(folder.resolve().name for folder in folders)
+    return Path(suite).stem if suite.endswith(".toml") else suite
+
+
+def loads(models: list[str], options: dict[str, Any]) -> "list[Load]":
+    """A function for each model that loads it when its turn comes."""
+    return [partial(_load, model, options) for model in models]
+
+
+def _load(model: str, options: dict[str, Any]) -> "System":
+    from gmr.bench.system import load_system
+
+    return load_system(model, **options)
+
+
+def _given(system: "System") -> "System":
+    return system
+
+
+def show(record: Any, tasks: "list[RerankTask]", output: Path, *, seed: int) -> None:
+    """Print tables, and write the report."""
+    from gmr.cli.results import print_results
+
+    measures = record.measures or [tasks[0].measure]
+    print_results(record.results, list(measures), seed=seed)
+    print_note(f"wrote {output}/")
+
+
+def _say_what(bench: "Bench", models: list[str]) -> None:
+    num_queries = sum(len(task.first_stage) for task in bench.tasks)
+    num_pairs = sum(len(scores) for task in bench.tasks for scores in task.first_stage.values())
+    print_note(
+        f"{bench.suite}: {len(bench.tasks)} tasks, {num_queries} queries, {num_pairs} pairs for each of "
+        f"{len(models)} model{'s' * (len(models) != 1)}"
+    )
