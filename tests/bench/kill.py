@@ -1,6 +1,6 @@
 """A benchmark of the shipped model in a process of its own that is killed at random moments and started again.
 
-``python -m tests.bench.kill FOLDER KILLS [SEED]`` does it and says whether the files are those of a run from end to end.
+``python -m tests.bench.kill FOLDER KILLS [SEED]`` does it and says whether the files are those of a whole run.
 """
 
 import os

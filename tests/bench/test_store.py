@@ -175,13 +175,16 @@ def test_a_full_disk_is_an_error_and_what_was_acknowledged_stays(tmp_path: Path)
     try:
         resource.setrlimit(resource.RLIMIT_FSIZE, (400_000, limit[1]))
         store = ScoreStore(path)
-        with pytest.raises(
-            DataError, match=r"no more can be written .*: free some space .* run the same command again"
-        ):
+
+        def fill() -> None:
             for start in range(0, 10**6, 100):
                 rows = {key(start + number): 1.0 for number in range(100)}
                 store.put(rows)
-                acknowledged += rows
+                acknowledged.extend(rows)
+
+        message = r"no more can be written .*: free some space .* run the same command again"
+        with pytest.raises(DataError, match=message):
+            fill()
         store.close()
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limit)

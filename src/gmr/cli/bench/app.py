@@ -2,11 +2,14 @@
 
 import typer
 
-from gmr.cli.bench import engine, run
+from gmr.cli.bench import engine, merge, run
 from gmr.cli.console import reflow
 
 # Each with its function, which explains it, and examples.
-COMMANDS = {"engine": (engine.engine, engine.EPILOG)}
+COMMANDS = {
+    "merge": (merge.merge, merge.EPILOG),
+    "engine": (engine.engine, engine.EPILOG),
+}
 
 app = typer.Typer(
     help=reflow(run.run.__doc__), epilog=run.EPILOG, no_args_is_help=True, rich_markup_mode="rich"

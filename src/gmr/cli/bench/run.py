@@ -33,6 +33,7 @@ EPILOG = examples(
     "gmr bench --suite glyphs --model BIG --shards 1/4    (and 2/4, 3/4, 4/4; then once without --shards)",
 )
 DEFAULT_MODEL = "gmr-nano"
+WHAT, MODELS, RUNNING = "What to measure on", "Models", "How to run, and where results go"
 
 
 def run(
@@ -40,93 +41,171 @@ def run(
     *,
     suite: Annotated[
         str | None,
-        typer.Option(metavar="NAME", help="A suite of tasks (gmr bench suites lists them), or a TOML file."),
+        typer.Option(
+            metavar="NAME",
+            rich_help_panel=WHAT,
+            help="A suite of tasks (gmr bench suites lists them), or a TOML file.",
+        ),
     ] = None,
     folder: Annotated[
         list[Path] | None,
-        typer.Option("--folder", metavar="FOLDER", help="A task in BEIR layout with candidates; repeatable."),
+        typer.Option(
+            "--folder",
+            metavar="FOLDER",
+            rich_help_panel=WHAT,
+            help="A task in BEIR layout with candidates; repeatable.",
+        ),
     ] = None,
     model: Annotated[
         list[str] | None,
         typer.Option(
-            "--model", "-m", metavar="MODEL", help="A model folder, hub id or gmr-nano; repeatable."
+            "--model",
+            "-m",
+            metavar="MODEL",
+            rich_help_panel=MODELS,
+            help="A model folder, hub id or gmr-nano; repeatable.",
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Folder of the results; results/SUITE when not given."),
+        typer.Option(
+            "--output",
+            "-o",
+            rich_help_panel=RUNNING,
+            help="Folder of the results; results/SUITE when not given.",
+        ),
     ] = None,
-    split: Annotated[str, typer.Option(help="Split of the suite or folder.")] = "test",
+    split: Annotated[str, typer.Option(rich_help_panel=WHAT, help="Split of the suite or folder.")] = "test",
     task: Annotated[
         list[str] | None,
         typer.Option(
-            "--task", metavar="PATTERN", help="Keep tasks of this name, such as 'emoji-*'; repeatable."
+            "--task",
+            metavar="PATTERN",
+            rich_help_panel=WHAT,
+            help="Keep tasks of this name, such as 'emoji-*'; repeatable.",
         ),
     ] = None,
     task_type: Annotated[
         list[str] | None,
-        typer.Option(metavar="TYPE", help="Keep tasks of this type, such as t2it; repeatable."),
+        typer.Option(
+            metavar="TYPE", rich_help_panel=WHAT, help="Keep tasks of this type, such as t2it; repeatable."
+        ),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="First so many queries of each task.")] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, rich_help_panel=WHAT, help="First so many queries of each task.")
+    ] = None,
     depth: Annotated[
-        int | None, typer.Option(min=1, help="Rerank the first so many candidates of each query.")
+        int | None,
+        typer.Option(min=1, rich_help_panel=WHAT, help="Rerank the first so many candidates of each query."),
     ] = None,
     measure: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="MEASURE", help="ndcg@10, rr@10, …; repeatable; each task's own when not given."
+            metavar="MEASURE",
+            rich_help_panel=WHAT,
+            help="ndcg@10, rr@10, …; repeatable; each task's own when not given.",
         ),
     ] = None,
     data_root: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the data of suites that are not embedded lies.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", rich_help_panel=WHAT, help="Where the data of suites that are not embedded lies."
+        ),
     ] = None,
     runs_root: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the first stages of such suites lie.")
+        Path | None,
+        typer.Option(metavar="DIR", rich_help_panel=WHAT, help="Where the first stages of such suites lie."),
     ] = None,
     allow_unpinned: Annotated[
-        bool, typer.Option("--allow-unpinned", help="Take data sets whose revision is not pinned.")
+        bool,
+        typer.Option(
+            "--allow-unpinned", rich_help_panel=WHAT, help="Take data sets whose revision is not pinned."
+        ),
     ] = False,
     template: Annotated[
-        str | None, typer.Option(help="Prompt template of the models; each one's own when not given.")
+        str | None,
+        typer.Option(
+            rich_help_panel=MODELS, help="Prompt template of the models; each one's own when not given."
+        ),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; chosen when not given.")] = None,
+    device: Annotated[
+        str | None,
+        typer.Option(rich_help_panel=MODELS, help="cpu, cuda, cuda:1, ...; chosen when not given."),
+    ] = None,
     dtype: Annotated[
-        Dtype, typer.Option(help="Of the weights; scores are float32 in any case.")
+        Dtype, typer.Option(rich_help_panel=MODELS, help="Of the weights; scores are float32 in any case.")
     ] = Dtype.FLOAT32,
-    engine: Annotated[EngineName, typer.Option(help=ENGINE_HELP)] = EngineName.AUTO,
-    quantize: Annotated[QuantizeName | None, typer.Option(help=QUANTIZE_HELP)] = None,
-    compile: Annotated[bool, typer.Option("--compile", help=COMPILE_HELP)] = False,
+    engine: Annotated[EngineName, typer.Option(rich_help_panel=MODELS, help=ENGINE_HELP)] = EngineName.AUTO,
+    quantize: Annotated[QuantizeName | None, typer.Option(rich_help_panel=MODELS, help=QUANTIZE_HELP)] = None,
+    compile: Annotated[bool, typer.Option("--compile", rich_help_panel=MODELS, help=COMPILE_HELP)] = False,
     max_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Longest prompt; each model's own when not given.")
+        int | None,
+        typer.Option(min=1, rich_help_panel=MODELS, help="Longest prompt; each model's own when not given."),
     ] = None,
-    batch_tokens: Annotated[int, typer.Option(min=1, help="Most tokens of a forward pass.")] = 16_384,
+    batch_tokens: Annotated[
+        int, typer.Option(min=1, rich_help_panel=MODELS, help="Most tokens of a forward pass.")
+    ] = 16_384,
     store: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Scores already made; OUTPUT/scores.sqlite when not given."),
+        typer.Option(
+            metavar="FILE",
+            rich_help_panel=RUNNING,
+            help="Scores already made; OUTPUT/scores.sqlite when not given.",
+        ),
     ] = None,
     shards: Annotated[
         str | None,
-        typer.Option(metavar="I/N", help="Score only this part, such as 2/4; without it, what is left."),
+        typer.Option(
+            metavar="I/N",
+            rich_help_panel=RUNNING,
+            help="Score only this part, such as 2/4; without it, what is left.",
+        ),
     ] = None,
     ray: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Score with so many workers of Ray (extra 'ray').")
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            rich_help_panel=RUNNING,
+            help="Score with so many workers of Ray (extra 'ray').",
+        ),
     ] = None,
     bad_media: Annotated[
         str,
         typer.Option(
-            metavar="stop|floor", help="Pictures that cannot be used: stop, or take the last place."
+            metavar="stop|floor",
+            rich_help_panel=RUNNING,
+            help="Pictures that cannot be used: stop, or take the last place.",
         ),
     ] = "stop",
     allow_non_finite: Annotated[
-        bool, typer.Option("--allow-non-finite", help="Scores that are not finite take the last place.")
+        bool,
+        typer.Option(
+            "--allow-non-finite",
+            rich_help_panel=RUNNING,
+            help="Scores that are not finite take the last place.",
+        ),
     ] = False,
     recheck: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of stored scores that is computed again and compared.")
+        float,
+        typer.Option(
+            min=0,
+            max=1,
+            rich_help_panel=RUNNING,
+            help="Share of stored scores that is computed again and compared.",
+        ),
     ] = 0.01,
     single_writer: Annotated[
-        bool, typer.Option("--single-writer", help="Do without file locks, where a file system has none.")
+        bool,
+        typer.Option(
+            "--single-writer",
+            rich_help_panel=RUNNING,
+            help="Do without file locks, where a file system has none.",
+        ),
     ] = False,
-    seed: Annotated[int, typer.Option(help="Of the resampling behind intervals and tests.")] = 0,
+    seed: Annotated[
+        int, typer.Option(rich_help_panel=RUNNING, help="Of the resampling behind intervals and tests.")
+    ] = 0,
 ) -> None:
     """Measure models on a suite, and engines and options on this machine.
 
@@ -215,6 +294,8 @@ def load_tasks(suite: str | None, folders: list[Path], **options: Any) -> "list[
     from gmr import suites
 
     if suite is not None:
+        if suite not in suites.SUITES:
+            raise UsageError(f"--suite: unknown suite {suite!r}; there are {', '.join(suites.SUITES)}")
         keywords = ("split", "task_types", "limit")
         return suites.load(suite, **{name: options[name] for name in keywords})
     from gmr.core.datasets import read_beir
