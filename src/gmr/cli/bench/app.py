@@ -1,12 +1,14 @@
 """The sub-commands of ``gmr bench``."""
 
+from collections.abc import Callable
+
 import typer
 
 from gmr.cli.bench import engine, merge, run
 from gmr.cli.console import reflow
 
 # Each with its function, which explains it, and examples.
-COMMANDS = {
+COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "merge": (merge.merge, merge.EPILOG),
     "engine": (engine.engine, engine.EPILOG),
 }
