@@ -1,0 +1,1 @@
+"""``gmr probe``: the objective lab, gradients, sweeps and the tables of the paper."""
