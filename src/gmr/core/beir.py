@@ -136,7 +136,7 @@ def write_beir(task: RerankTask, folder: Path | str, *, split: str = "test") -> 
     folder = Path(folder)
 
     def save(image: Image) -> str:
-        return _save_image(image, folder)
+        return save_image(image, folder)
 
     corpus = ({"_id": d.doc_id, **item_record(d.item, save_image=save)} for d in task.corpus.values())
     atomic_write_jsonl(folder / "corpus.jsonl", corpus)
@@ -259,7 +259,12 @@ def _infer_type(queries: Iterable[Query], documents: Iterable[Document]) -> str:
     return f"{side(q.item for q in queries)}2{side(d.item for d in documents)}"
 
 
-def _save_image(image: Image, folder: Path) -> str:
+def save_image(image: Image, folder: Path) -> str:
+    """Store a picture as ``images/<sha256>.<format>`` below ``folder`` unless it is there; that path.
+
+    Raises:
+        DataError: for a picture that cannot be read, or a folder that cannot be written.
+    """
     if isinstance(image.source, PIL.Image.Image):
         buffer = io.BytesIO()
         image.open().save(buffer, "PNG")

@@ -7,6 +7,7 @@ import pytest
 
 from gmr.core.beir import write_beir
 from gmr.core.errors import DataError, UsageError
+from gmr.core.items import images_of
 from gmr.core.nouns import TASK_TYPES
 from gmr.core.task_source import sampled
 from gmr.core.trec import write_run
@@ -183,6 +184,21 @@ def test_limit_and_depth_bound_what_is_read(tmp_path):
     assert set(loaded.corpus) == needed
     with pytest.raises(UsageError, match="depth 0"):
         load(path, depth=0, **options)
+
+
+def test_unpacked_pictures_are_equal_and_lie_in_files_once(tmp_path):
+    path, options = with_run(tmp_path)
+    held = load(path, **options)
+    for _ in range(2):
+        filed = load(path, picture_root=str(tmp_path / "pictures"), **options)
+        assert filed == held
+        files = [
+            image.source
+            for owner in (*filed.queries.values(), *filed.corpus.values())
+            for image in images_of(owner.item)
+        ]
+        assert set(files) == set((tmp_path / "pictures/images").iterdir())
+        assert len(files) == 4 + 7
 
 
 def test_parts_become_one_task(tmp_path):

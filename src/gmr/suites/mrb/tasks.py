@@ -11,6 +11,7 @@ from gmr.core.items import modality
 from gmr.core.task_source import TaskSource, assemble, first_file, joined
 from gmr.core.tasks import RerankTask
 from gmr.core.trec import read_run
+from gmr.core.unpacked import unpacked
 from gmr.metrics.measures import parse_measure
 from gmr.suites.depth import first_candidates
 from gmr.suites.mrb.hub import find_snapshot
@@ -27,6 +28,7 @@ class LoadOptions:
     Attributes:
         data_root: folder of mirrors, ``data_root/<dataset id>``.
         runs_root: folder of first stages: as a table's ``first_stage`` says, else ``<task>.trec`` or ``.trec.gz``.
+        picture_root: folder into which pictures from Parquet are unpacked; they are held in memory by default.
         limit: at most so many queries of each task.
         depth: the first so many candidates of each query.
         allow_unpinned: take data sets without a revision.
@@ -36,6 +38,7 @@ class LoadOptions:
 
     data_root: Path | None = None
     runs_root: Path | None = None
+    picture_root: Path | None = None
     limit: int | None = None
     depth: int | None = None
     allow_unpinned: bool = False
@@ -47,8 +50,9 @@ def load_tasks(
     name: str | Path,
     *,
     suite: str | None = None,
-    data_root: Path | None = None,
-    runs_root: Path | None = None,
+    data_root: Path | str | None = None,
+    runs_root: Path | str | None = None,
+    picture_root: Path | str | None = None,
     names: Sequence[str] | None = None,
     task_types: Sequence[str] | None = None,
     limit: int | None = None,
@@ -64,6 +68,7 @@ def load_tasks(
         suite: of the file.
         data_root: folder of mirrors, ``data_root/<dataset id>``; the hub is asked for what is not there.
         runs_root: folder of first stages, TREC runs.
+        picture_root: folder into which pictures from Parquet are unpacked; they are held in memory by default.
         names: only tasks that match one of these patterns, such as ``vidore-*``.
         task_types: only tasks of these of the nine types.
         limit: at most so many queries of each task, the same ones whatever the order of the files; the suite's by
@@ -78,8 +83,9 @@ def load_tasks(
     """
     specs, plan = select(name, suite=suite, names=names, task_types=task_types)
     options = LoadOptions(
-        data_root=data_root,
-        runs_root=runs_root,
+        data_root=_path(data_root),
+        runs_root=_path(runs_root),
+        picture_root=_path(picture_root),
         limit=plan.limit if limit is None else limit,
         depth=plan.depth if depth is None else depth,
         allow_unpinned=allow_unpinned,
@@ -114,6 +120,8 @@ def load_task(spec: TaskSpec, options: LoadOptions | None = None) -> tuple[Reran
             f"{spec.name}: no first stage; make one with `gmr first-stage` and put it into "
             f"{(options.runs_root or Path('RUNS')) / spec.name}.trec (--runs-root)"
         )
+    if options.picture_root is not None:
+        source = unpacked(source, options.picture_root)
     # Cut before the corpus is read: what is not reranked need not be held.
     candidates = run if options.depth is None else first_candidates(run, options.depth)
     tables = assemble(dataclasses.replace(source, candidates=lambda: candidates), limit=options.limit)
@@ -132,6 +140,10 @@ def load_task(spec: TaskSpec, options: LoadOptions | None = None) -> tuple[Reran
     )
     _check_pictures(task)
     return task, record
+
+
+def _path(given: Path | str | None) -> Path | None:
+    return None if given is None else Path(given)
 
 
 def _run_file(spec: TaskSpec, options: LoadOptions) -> Path | None:
