@@ -1,7 +1,8 @@
 """Reranking tasks on disk in the layout of BEIR and mteb: corpus, queries, qrels and a first stage."""
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,11 @@ from gmr.core.records import (
     find_table,
     item_record,
     read_id,
+    read_identified,
     read_table,
     record_item,
 )
+from gmr.core.task_source import TaskSource, Wanted
 from gmr.core.tasks import RerankTask
 from gmr.core.trec import read_qrels, read_run, write_qrels, write_run
 
@@ -85,6 +88,42 @@ def read_beir(
     )
 
 
+def beir_source(folder: Path, *, split: str = "test", instruction: str | None = None) -> TaskSource:
+    """The folder that `read_beir` reads whole, as streams.
+
+    Args:
+        folder: where the tables are.
+        split: of the judgments, and of tables with files by split.
+        instruction: of the queries that do not bring their own.
+
+    Raises:
+        DataError: naming the file and line at fault, when it is read.
+    """
+
+    def queries(wanted: Wanted) -> Iterator[tuple[str, str, Query | None]]:
+        rows = read_identified(_files(folder, "queries", split), QUERY_ID_KEYS, wanted=wanted)
+        for where, query_id, row in rows:
+            query = None if row is None else _query(row, query_id, folder, where)
+            if query is not None and query.instruction is None:
+                query = replace(query, instruction=instruction)
+            yield where, query_id, query
+
+    def documents(wanted: Wanted) -> Iterator[tuple[str, str, Document | None]]:
+        rows = read_identified(_files(folder, "corpus", split), DOC_ID_KEYS, wanted=wanted)
+        for where, doc_id, row in rows:
+            item = None if row is None else record_item(row, root=folder, where=where)
+            yield where, doc_id, None if item is None else Document(doc_id, item)
+
+    return TaskSource(
+        where=str(folder),
+        qrels=lambda: _read_judgments(folder, split),
+        queries=queries,
+        documents=documents,
+        candidates=lambda: _read_first_stage(folder, split, is_needed=False),
+        metadata=lambda: _read_queries(folder, split)[1],
+    )
+
+
 def write_beir(task: RerankTask, folder: Path | str, *, split: str = "test") -> None:
     """Write a task as a folder that `read_beir` reads back as an equal one.
 
@@ -97,7 +136,7 @@ def write_beir(task: RerankTask, folder: Path | str, *, split: str = "test") -> 
     folder = Path(folder)
 
     def save(image: Image) -> str:
-        return _save_image(image, folder)
+        return save_image(image, folder)
 
     corpus = ({"_id": d.doc_id, **item_record(d.item, save_image=save)} for d in task.corpus.values())
     atomic_write_jsonl(folder / "corpus.jsonl", corpus)
@@ -134,13 +173,17 @@ def _read_queries(folder: Path, split: str) -> tuple[dict[str, Query], dict[str,
     metadata: dict[str, dict[str, str]] = {}
     for where, row in _table(folder, "queries", split):
         query_id = _unique_id(row, QUERY_ID_KEYS, queries, where)
-        instruction = row.get("instruction")
-        if instruction is not None and not isinstance(instruction, str):
-            raise DataError(f"{where}: instruction must be a string, this is {shorten(instruction)}")
-        queries[query_id] = Query(query_id, record_item(row, root=folder, where=where), instruction)
+        queries[query_id] = _query(row, query_id, folder, where)
         if isinstance(facts := row.get("metadata"), dict) and facts:
             metadata[query_id] = {str(key): str(value) for key, value in facts.items()}
     return queries, metadata
+
+
+def _query(row: Mapping[str, Any], query_id: str, root: Path, where: str) -> Query:
+    instruction = row.get("instruction")
+    if instruction is not None and not isinstance(instruction, str):
+        raise DataError(f"{where}: instruction must be a string, this is {shorten(instruction)}")
+    return Query(query_id, record_item(row, root=root, where=where), instruction)
 
 
 def _read_judgments(folder: Path, split: str) -> dict[str, dict[str, int]]:
@@ -189,10 +232,14 @@ def _read_first_stage(folder: Path, split: str, is_needed: bool) -> Run:
 
 
 def _table(folder: Path, name: str, split: str) -> Iterable[tuple[str, dict[str, Any]]]:
+    return read_table(_files(folder, name, split))
+
+
+def _files(folder: Path, name: str, split: str) -> list[Path]:
     files = find_table(folder, name, split=split)
     if not files:
         raise DataError(f"{folder}: no {name}.jsonl, {name}.jsonl.gz or {name}.parquet")
-    return read_table(files)
+    return files
 
 
 def _unique_id(row: Mapping[str, Any], keys: tuple[str, ...], seen: Mapping[str, object], where: str) -> str:
@@ -212,7 +259,12 @@ def _infer_type(queries: Iterable[Query], documents: Iterable[Document]) -> str:
     return f"{side(q.item for q in queries)}2{side(d.item for d in documents)}"
 
 
-def _save_image(image: Image, folder: Path) -> str:
+def save_image(image: Image, folder: Path) -> str:
+    """Store a picture as ``images/<sha256>.<format>`` below ``folder`` unless it is there; that path.
+
+    Raises:
+        DataError: for a picture that cannot be read, or a folder that cannot be written.
+    """
     if isinstance(image.source, PIL.Image.Image):
         buffer = io.BytesIO()
         image.open().save(buffer, "PNG")

@@ -1,7 +1,8 @@
 """Records on disk: the rows of JSONL and Parquet tables, and items spelled in them."""
 
 import importlib.util
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,6 +40,32 @@ def read_table(paths: Sequence[Path]) -> Iterator[tuple[str, dict[str, Any]]]:
         rows = _read_parquet(path) if path.suffix == ".parquet" else read_jsonl(path)
         for number, row in rows:
             yield f"{path}:{number}", row
+
+
+def read_identified(
+    paths: Sequence[Path], keys: Sequence[str], *, wanted: Container[str] | None = None
+) -> Iterator[tuple[str, str, dict[str, Any] | None]]:
+    """Place, id and row of every row of a table; None for a row that is not wanted.
+
+    Of Parquet the ids are read first, and the other columns only where a row is wanted: a corpus of a million
+    pictures is walked through without reading them.
+
+    Args:
+        paths: the files of the table.
+        keys: columns that may hold the id, as in `read_id`.
+        wanted: ids; None for every row.
+
+    Raises:
+        DataError: as `read_table`, and for a row without an id.
+    """
+    for path in paths:
+        rows = _read_parquet(path, keys, wanted) if path.suffix == ".parquet" else read_jsonl(path)
+        for number, row in rows:
+            where = f"{path}:{number}"
+            identifier = read_id(row, keys, where=where)
+            if identifier is None:
+                raise DataError(f"{where}: the row has no id ({', '.join(keys)}): {shorten(row)}")
+            yield where, identifier, row if wanted is None or identifier in wanted else None
 
 
 def read_id(record: Mapping[str, Any], keys: Sequence[str], *, where: str) -> str | None:
@@ -96,7 +123,10 @@ def _text_part(part: Text) -> dict[str, str]:
     return {"type": "text", "text": part.text}
 
 
-def _read_parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+def _read_parquet(
+    path: Path, keys: Sequence[str] = (), wanted: Container[str] | None = None
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Every row in order; of one that is not wanted the id alone, so that its other columns are not read."""
     if importlib.util.find_spec("pyarrow") is None:
         raise DataError(f"{path}: reading Parquet needs pyarrow (pip install pyarrow), or write it as .jsonl")
     import pyarrow
@@ -104,11 +134,40 @@ def _read_parquet(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
     number = 0
     try:
-        for batch in parquet.ParquetFile(path).iter_batches(batch_size=256):
-            for row in batch.to_pylist():
-                number += 1
-                yield number, cast(dict[str, Any], row)
+        file = parquet.ParquetFile(path)
+        rows = _rows_of(file) if wanted is None else _wanted_rows(file, path, keys, wanted)
+        for row in rows:
+            number += 1
+            yield number, cast(dict[str, Any], row)
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(
             f"{path}:{number + 1}: not Parquet that can be read ({type(error).__name__})"
         ) from None
+
+
+def _rows_of(file: Any) -> Iterator[Any]:
+    for batch in file.iter_batches(batch_size=256):
+        yield from batch.to_pylist()
+
+
+def _wanted_rows(file: Any, path: Path, keys: Sequence[str], wanted: Container[str]) -> Iterator[Any]:
+    columns = file.schema_arrow.names
+    key = next((key for key in keys if key in columns), None)
+    if key is None:
+        raise DataError(f"{path}: no id column ({', '.join(keys)}); there are {', '.join(columns)}")
+    for group in range(file.num_row_groups):
+        ids = file.read_row_group(group, columns=[key]).column(0).to_pylist()
+        places = [place for place, identifier in enumerate(ids) if str(identifier) in wanted]
+        rows = _rows_at(file, group, places)  # a generator: without places nothing is read
+        for identifier in ids:
+            yield next(rows) if str(identifier) in wanted else {key: identifier}
+
+
+def _rows_at(file: Any, group: int, places: Sequence[int]) -> Iterator[Any]:
+    start = 0
+    for batch in file.iter_batches(batch_size=256, row_groups=[group]):
+        end = start + len(batch)
+        inside = [place - start for place in places[bisect_left(places, start) : bisect_left(places, end)]]
+        if inside:
+            yield from batch.take(inside).to_pylist()
+        start = end
