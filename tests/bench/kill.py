@@ -40,34 +40,48 @@ def num_rows(folder: Path) -> int:
 
 
 def kill_and_resume(folder: Path, *, kills: int, seed: int) -> list[int]:
-    """Kill the benchmark so often, each time at a random moment, then let it end; rows in the store at each kill."""
+    """Kill the benchmark so often, then let it end; rows in the store at each kill.
+
+    One kill of four comes while the process starts, the others when it has begun to score: after a random part of the
+    time that scoring takes, so that some meet a commit.
+    """
     generator = random.Random(seed)
     rows: list[int] = []
-    started = time.monotonic()
-    process = start(folder)
-    process.wait()
-    if process.returncode:
-        raise RuntimeError("the benchmark failed")
-    longest = time.monotonic() - started
-    for path in folder.iterdir():
-        if path.name.startswith("scores.sqlite"):
-            path.unlink()
+    longest = _seconds_of_scoring(folder)
+    _empty(folder)
     while len(rows) < kills:
         process = start(folder)
-        try:
-            # Half of the moments while the process starts or ends, half while it scores.
-            process.wait(timeout=longest * generator.uniform(0.2, 1.0))
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.wait()
-            rows.append(num_rows(folder))
-        else:  # it came to its end: begin anew
-            for path in folder.iterdir():
-                if path.name.startswith("scores.sqlite"):
-                    path.unlink()
+        before = num_rows(folder)
+        if generator.random() < 0.25:
+            time.sleep(generator.uniform(0.0, 3.0))
+        else:
+            while process.poll() is None and num_rows(folder) == before:
+                time.sleep(0.01)
+            time.sleep(generator.uniform(0.0, longest))
+        if process.poll() is not None:  # it came to its end: begin anew
+            _empty(folder)
+            continue
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        rows.append(num_rows(folder))
     if start(folder).wait():
         raise RuntimeError("the benchmark failed after the last kill")
     return rows
+
+
+def _seconds_of_scoring(folder: Path) -> float:
+    process = start(folder)
+    while process.poll() is None and num_rows(folder) == 0:
+        time.sleep(0.01)
+    begun = time.monotonic()
+    if process.wait():
+        raise RuntimeError("the benchmark failed")
+    return time.monotonic() - begun
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.glob("scores.sqlite*"):
+        path.unlink()
 
 
 def files_of(folder: Path) -> dict[str, bytes]:
