@@ -47,14 +47,14 @@ def mteb_model(
     if isinstance(model, (str, Path)):
         from gmr.reranker import Reranker
 
-        source, scorer = str(model), Reranker(model, **options)
-        meta = model_meta(scorer, source, name=name, instruction=instruction, options=options)
-        return MtebReranker(scorer, meta, instruction=instruction)
-    if options:
+        source: str | None = str(model)
+        scorer: Scorer = Reranker(model, **options)
+    elif options:
         raise ValueError(f"the model is loaded already: {', '.join(options)} would have no effect")
-    return MtebReranker(
-        model, model_meta(model, None, name=name, instruction=instruction), instruction=instruction
-    )
+    else:
+        source, scorer = None, model
+    meta = model_meta(scorer, source, name=name, instruction=instruction)
+    return MtebReranker(scorer, meta, instruction=instruction)
 
 
 class MtebReranker:

@@ -1,6 +1,5 @@
 """What mteb writes about a model, and files its results under: name, revision, what it reads."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +20,6 @@ def model_meta(
     *,
     name: str | None = None,
     instruction: str | None = None,
-    options: Mapping[str, Any] | None = None,
 ) -> Any:
     """The ``ModelMeta`` of a scorer.
 
@@ -33,7 +31,6 @@ def model_meta(
         source: What the model was loaded from; None for a loaded one.
         name: ``organisation/model``; None for one made of the source.
         instruction: Given for the whole run; results with another one are kept apart.
-        options: Of the `Reranker`, kept with the results.
 
     Raises:
         ValueError: The name lacks its ``/``.
@@ -49,11 +46,8 @@ def model_meta(
     }
     if isinstance(scorer, Reranker):
         facts |= _facts(scorer)
-    settings = {key: str(value) for key, value in (options or {}).items() if key in ("dtype", "quantize")}
     if instruction is not None:
-        settings["instruction"] = instruction
-    if settings:
-        facts["experiment_kwargs"] = settings
+        facts["experiment_kwargs"] = {"instruction": instruction}
     return require("mteb.models.model_meta").ModelMeta.create_empty(overwrites=facts)
 
 

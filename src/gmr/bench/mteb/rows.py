@@ -79,7 +79,7 @@ def _content_part(part: Part) -> dict[str, str]:
 
 def _read_content(content: object, pictures: Sequence[Part], where: str) -> Item:
     try:
-        parts = json.loads(content) if isinstance(content, str) else None
+        parts = json.loads(str(content))
         kinds = [(part["type"], part.get("text")) for part in parts]
         known = all(kind == "image" or (kind == "text" and isinstance(text, str)) for kind, text in kinds)
     except (ValueError, TypeError, KeyError, AttributeError):

@@ -64,18 +64,12 @@ def run_task(
     Raises:
         DataError: The task cannot be loaded, has no candidates, or mteb wrote what cannot be read.
     """
-    task = load_mteb_task(task)
-    _choose_candidates(task, first_stage, depth)
-    folder = Path(folder)
+    task = _choose_candidates(load_mteb_task(task), first_stage, depth)
+    model = _with_settings(model, first_stage, depth)
     meta = model.mteb_model_meta
-    cache = require("mteb.cache").ResultCache(cache_path=folder)
-    place = [
-        meta.model_name_as_path(),
-        str(meta.revision),
-        *([meta.experiment_name] if meta.experiment_name else []),
-    ]
-    predictions = folder.joinpath("predictions", *place)
+    cache = require("mteb.cache").ResultCache(cache_path=Path(folder))
     result_path = Path(cache.get_task_result_path(task.metadata.name, meta))
+    predictions = Path(folder) / "predictions" / result_path.parent.relative_to(cache.cache_path / "results")
     require("mteb").evaluate(
         model,
         [task],
@@ -130,9 +124,13 @@ def _choose_candidates(task: Any, first_stage: Run | None, depth: int | None) ->
         data = dict(task.dataset[subset][split])
         top_ranked = data.get("top_ranked")
         if first_stage is not None:
-            top_ranked = {q: canonical_order(scores, where=f"query {q!r}") for q, scores in first_stage.items()}
+            top_ranked = {
+                q: canonical_order(scores, where=f"query {q!r}") for q, scores in first_stage.items()
+            }
         if not top_ranked:
-            raise DataError(f"{name} ({subset}, {split}): there are no candidates to rerank; give a first stage")
+            raise DataError(
+                f"{name} ({subset}, {split}): there are no candidates to rerank; give a first stage"
+            )
         data["top_ranked"] = {query_id: list(doc_ids)[:depth] for query_id, doc_ids in top_ranked.items()}
         _check_candidates(data, f"{name} ({subset}, {split})")
         task.dataset[subset][split] = data
