@@ -71,6 +71,23 @@ def test_a_main_score_of_mteb_alone_is_reported_and_another_measured(
     assert "nauc_ndcg_at_10_max is none of gmr's measures; ndcg@10 is computed instead" in caplog.text
 
 
+def test_where_mteb_ignores_the_document_that_is_the_query_so_do_we(tmp_path: Path) -> None:
+    task = handmade("t2t", texts("q", 3), [*texts("q", 3), *texts("d", 3)])
+    task.ignore_identical_ids = True
+    task.dataset["default"]["test"]["relevant_docs"] = {f"q{i}": {f"d{i}": 1} for i in range(3)}
+    run = run_task(mteb_model(HashScorer()), task, tmp_path)
+    assert all(query_id not in row for query_id, row in run.measured[0].run.items())
+    assert run.reported[0].main == round(run.measured[0].mean(), 5)
+
+
+def test_a_task_of_sounds_is_refused_before_it_is_loaded(tmp_path: Path) -> None:
+    task = handmade("t2t", texts("q", 2), texts("d", 3))
+    task.data_loaded = False
+    task.metadata = task.metadata.model_copy(update={"category": "a2t"})
+    with pytest.raises(DataError, match="Handmade: category 'a2t'; gmr has t2t, i2i"):
+        run_task(mteb_model(HashScorer()), task, tmp_path)
+
+
 @pytest.mark.parametrize(
     ("options", "damage", "message"),
     [

@@ -4,7 +4,7 @@ import copy
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from gmr.metrics.order import canonical_order
 logger = logging.getLogger(__name__)
 
 OTHER_MEASURE = "ndcg@10"
+BATCH_ROWS = 32  # of the data loaders; the scorer gets whole queries however the rows come
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def run_task(
         folder: Where results and predictions go.
         first_stage: Candidates of a task with one subset and split; None for its own.
         depth: First so many candidates of each query; None for all.
-        progress: Show progress bars.
+        progress: Show a progress bar on stderr.
 
     Raises:
         DataError: The task cannot be loaded, has no candidates, or mteb wrote what cannot be read.
@@ -76,10 +77,14 @@ def run_task(
         cache=cache,
         overwrite_strategy=_strategy(task, result_path, predictions),
         prediction_folder=predictions,
-        show_progress_bar=progress,
+        # One bar, of pairs: mteb's own is of tasks, and there is one.
+        show_progress_bar=False,
+        encode_kwargs={"batch_size": BATCH_ROWS, "show_progress_bar": progress},
     )
     reported = read_result(result_path, model=meta.name, revision=str(meta.revision))
     kept = read_predictions(predictions / task.prediction_file_name)
+    if task.ignore_identical_ids:  # mteb takes these out after it wrote them
+        kept = replace(kept, runs={place: _without_identical_ids(run) for place, run in kept.runs.items()})
     measure = from_mteb(task.metadata.main_score)
     if measure is None and task.metadata.main_score != "accuracy":
         logger.warning(
@@ -94,6 +99,10 @@ def run_task(
         )
         measured.append(measure_predictions(kept, ours, subset=each.subset, split=each.split))
     return MtebRun(reported, measured)
+
+
+def _without_identical_ids(run: Run) -> Run:
+    return {q: {d: score for d, score in row.items() if d != q} for q, row in run.items()}
 
 
 def _with_settings(model: MtebReranker, first_stage: Run | None, depth: int | None) -> MtebReranker:

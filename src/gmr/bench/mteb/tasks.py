@@ -181,7 +181,8 @@ def load_mteb_task(task: Any) -> Any:
     """A retrieval or reranking task of mteb's with its data, loaded by mteb if it is not yet.
 
     Raises:
-        DataError: mteb is not installed, does not know the task or cannot load it; or it is no such task.
+        DataError: mteb is not installed, does not know the task or cannot load it; or it is no such task, or none of
+            texts and pictures.
     """
     retrieval = require("mteb.abstasks.retrieval").AbsTaskRetrieval
     if isinstance(task, str):
@@ -198,6 +199,7 @@ def load_mteb_task(task: Any) -> Any:
         raise DataError(
             f"{name}: mteb measures it without each query's best document, which no measure of ours does"
         )
+    _task_type(task.metadata)  # before anything is loaded
     if not task.data_loaded:
         try:
             task.load_data()
