@@ -47,6 +47,7 @@ def test_the_examples_print_what_the_page_says(
         assert_alike(capsys.readouterr().out, expected)
 
 
+@pytest.mark.slow
 def test_the_commands_answer_what_the_page_says(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gmr: Callable[..., Outcome]
 ) -> None:
