@@ -143,3 +143,40 @@ def test_reciprocal_rank_with_a_cutoff_is_that_of_the_run_cut_there():
         {query_id: values["recip_rank"] for query_id, values in theirs.items()}, abs=1e-9
     )
     assert set(ours.values()) == {0.0, 1 / 3, 1 / 2, 1.0}
+
+
+@pytest.mark.parametrize("run_file", ["results.test", "results.trunc"])
+@pytest.mark.parametrize("qrels_file", ["qrels.test", "qrels.rel_level"])
+def test_every_measure_equals_the_library_to_1e_9_on_the_files_of_trec_eval(run_file, qrels_file):
+    run = read_columns(shared_fixture(f"trec_eval/{run_file}"), 4, float)
+    qrels = read_columns(shared_fixture(f"trec_eval/{qrels_file}"), 3, int)
+    num_tied = sum(len(scores) - len(set(scores.values())) for scores in run.values())
+    assert num_tied > 0
+    pytrec_eval = pytest.importorskip("pytrec_eval")
+    cutoffs = ",".join(map(str, CUTOFFS))
+    names = {"map", "ndcg", "recip_rank", "success.1,5,10"}
+    names |= {f"{name}.{cutoffs}" for name in ("ndcg_cut", "map_cut", "recall", "P")}
+    theirs = pytrec_eval.RelevanceEvaluator(qrels, names).evaluate(run)
+    ours = evaluate(run, qrels, PRINTED)
+    assert set(theirs) == set(run) & set(qrels)
+    for measure, per_query in ours.items():
+        assert list(per_query) == list(qrels)
+        for query_id, value in per_query.items():
+            # The library drops what the run does not answer; trec_eval -c and we count it 0.
+            expected = theirs[query_id][PRINTED[measure]] if query_id in run else 0.0
+            assert abs(value - expected) <= 1e-9, (measure, query_id)
+
+
+def test_relevance_from_grade_2_upwards_prints_what_trec_eval_l2_prints():
+    """Ours is relevant from 1 upwards: judgments lowered by one, which nDCG, a measure of grades, is left out of."""
+    run = read_columns(shared_fixture("trec_eval/results.test"), 4, float)
+    graded = read_columns(shared_fixture("trec_eval/qrels.rel_level"), 3, int)
+    lowered = {q: {d: grade - 1 for d, grade in judged.items()} for q, judged in graded.items()}
+    expected = read_expected(shared_fixture("trec_eval/out.test.aql"))
+    binary = [measure for measure in PRINTED if not measure.startswith("ndcg")]
+    compared = 0
+    for measure, per_query in evaluate(run, lowered, binary).items():
+        for query_id, value in per_query.items():
+            assert f"{value:.4f}" == expected[PRINTED[measure], query_id], (measure, query_id)
+            compared += 1
+    assert compared >= 2 * len(binary)

@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 import typer
 
-from gmr.cli.bench import engine, merge, run
+from gmr.cli.bench import engine, merge, mteb, run
 from gmr.cli.console import reflow
 
 # Each with its function, which explains it, and examples.
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "merge": (merge.merge, merge.EPILOG),
+    "mteb": (mteb.mteb, mteb.EPILOG),
+    "import": (mteb.import_, mteb.IMPORT_EPILOG),
     "engine": (engine.engine, engine.EPILOG),
 }
 
