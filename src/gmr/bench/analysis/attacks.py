@@ -120,7 +120,7 @@ def _attacked(
                 collector.add(name, case, values)
     columns = {
         "score": Column("change of the attacked document's score, log-odds"),
-        BEYOND: Column("the same minus the change by neutral words"),
+        BEYOND: Column("change of score minus that by neutral words, log-odds"),
         "ranks gained": Column("places further up, the others as they are", digits=2),
         "enters top 1": Column("share of attacked documents that come first and did not before", False),
         f"enters top {options.top_k}": Column("the same for the top", False),

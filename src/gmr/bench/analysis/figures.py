@@ -36,7 +36,7 @@ def _points(table: Table, rows: Sequence[Row], *, label: str) -> Markup:
         if table.columns[table.drawn].is_effect:
             axes.axvline(0, color=INK, linewidth=0.8)
         axes.set_yticks(range(len(rows)), [row.change.label for row in rows])
-        axes.invert_yaxis()
+        axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0, colors=INK)
         axes.set_xlabel(table.columns[table.drawn].about)
         axes.grid(axis="x", color=GRID)

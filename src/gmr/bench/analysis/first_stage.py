@@ -84,7 +84,7 @@ def first_stage_strength(scorer: "Scorer", tasks: Sequence[RerankTask], options:
         sentences=tuple(_sentences(strength, depths, heading)),
         method=(
             "The first documents of a first stage, down to the depth, are put in the order of the model's scores;"
-            " the rest follow as they were.",
+            " the rest follow as they were. To cut at a depth, equal scores of the first stage stand by id.",
             f"{WEAKER} and {STRONGER}: relevant candidates are drawn by lot, one in two, and moved to the end or"
             f" to the front of the task's own candidates; {SHUFFLED}: these in an order by lot. No document is"
             " added or taken away, so a relevant one that the first stage did not find stays lost.",

@@ -116,7 +116,7 @@ def fusion(scorer: "Scorer", tasks: Sequence[RerankTask], options: Options) -> A
     about = {
         heading: Column("mean of the measure", is_effect=False),
         VERSUS: Column("minus that of the model's scores alone"),
-        "− first stage": Column("minus that of the first stage alone"),
+        "− first stage": Column("minus that of the first stage alone", is_tested=False),
     }
     fused = table.table("fused scores", about, drawn=VERSUS, seed=options.seed)
     levels = {heading: Column("mean of the measure, on the queries themselves", is_effect=False)}

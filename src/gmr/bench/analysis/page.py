@@ -24,8 +24,7 @@ def analysis_page(reports: Mapping[str, AnalysisReport], *, title: str = "Analys
 def analysis_section(report: AnalysisReport, *, model: str) -> Markup:
     """All results of a model as one section, for any page of reports."""
     parts: list[Content] = [tag("h2", model), tag("p", scope_in_words(report), {"class": "hint"})]
-    for result in report.results:
-        parts += _result(result, model=model)
+    parts += [tag("section", _result(result, model=model)) for result in report.results]
     parts += [tag("p", line, {"class": "hint"}) for line in not_applied_in_words(report)]
     return tag("section", parts)
 

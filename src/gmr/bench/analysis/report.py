@@ -10,6 +10,7 @@ from gmr.metrics.tables import markdown_table
 LEGEND = (
     "Numbers are means over queries (of task means) with 95 % bootstrap intervals over queries.",
     "*: not zero at the 5 % level (sign-flip test over queries, Holm's correction over the rows of the column).",
+    "A sentence claims what has a star: with many rows some interval leaves zero out by chance.",
 )
 
 

@@ -16,7 +16,7 @@ def number(value: float, *, digits: int = 3, is_signed: bool = True) -> str:
             if is_signed and value != 0
             else f"{abs(value) if value == 0 else value:.{digits}f}"
         )
-    return text.replace("-", "−", 1)
+    return text.replace("-", "−", 1) if value < 0 else text
 
 
 def amount(estimate: Estimate, *, digits: int = 3, is_signed: bool = True) -> str:
