@@ -7,7 +7,7 @@ import pytest
 
 from gmr.bench.analysis.options import Options, draw
 from gmr.bench.analysis.page import analysis_page
-from gmr.bench.analysis.report import markdown
+from gmr.bench.analysis.report import cells, markdown
 from gmr.bench.analysis.run import ANALYSES, run_analyses
 from gmr.core.errors import DataError, ModelError
 from gmr.core.tasks import RerankTask
@@ -162,6 +162,13 @@ def test_the_report_can_be_written_as_json_markdown_and_html():
     assert "&lt;b&gt;" in html
     assert "<b>" not in html
     assert html.count("<svg") == sum(bool(table.rows) for result in report.results for table in result.tables)
+
+
+def test_a_narrow_table_has_the_interval_of_what_is_drawn_alone():
+    table = run_analyses(Biased(picture=1.0), tasks(), ["modality"]).results[0].tables[0]
+    header, rows = cells(table, table.summary(), is_narrow=True)
+    drawn = header.index(table.drawn)
+    assert all(("[" in cell) == (place == drawn) for row in rows for place, cell in enumerate(row))
 
 
 def test_a_lot_is_the_same_in_any_order_and_grows_without_exchange():
