@@ -4,11 +4,12 @@ from collections.abc import Callable
 
 import typer
 
-from gmr.cli.bench import engine, merge, mteb, run
+from gmr.cli.bench import analyze, engine, merge, mteb, run
 from gmr.cli.console import reflow
 
 # Each with its function, which explains it, and examples.
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
+    "analyze": (analyze.analyze, analyze.EPILOG),
     "merge": (merge.merge, merge.EPILOG),
     "mteb": (mteb.mteb, mteb.EPILOG),
     "import": (mteb.import_, mteb.IMPORT_EPILOG),

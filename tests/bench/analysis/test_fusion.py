@@ -1,0 +1,96 @@
+"""Sums of scores are sums; a weight is chosen on other queries than it is measured on."""
+
+import math
+
+import numpy as np
+import pytest
+
+from gmr.bench.analysis.fusion import (
+    FIRST_ONLY,
+    RERANK_ONLY,
+    RRF,
+    VERSUS,
+    between_0_and_1,
+    cross_validated,
+    fused_scores,
+    fusion,
+    reciprocal_ranks,
+    standardised,
+    why_not,
+)
+from gmr.bench.analysis.options import Options
+from gmr.core.tasks import RerankTask
+from tests.bench.analysis.fakes import Biased, make_task
+
+OPTIONS = Options(limit=None)
+
+
+def oracle_first(task):
+    """The task with a first stage that is always right."""
+    scores = {q: {d: float(d.endswith(".d1")) for d in row} for q, row in task.first_stage.items()}
+    return RerankTask(**{**vars(task), "first_stage": scores})
+
+
+def test_a_right_first_stage_helps_a_random_model_and_is_chosen():
+    task = oracle_first(make_task(num_queries=20))
+    table = fusion(Biased(), [task], OPTIONS).table("fused scores")
+    assert table.find(FIRST_ONLY, "nDCG@10").mean == 1.0
+    alone = table.find(RERANK_ONLY, "nDCG@10").mean
+    chosen = table.find("log-odds, w by cross-validation", VERSUS)
+    assert chosen.mean == pytest.approx(1.0 - alone)
+    assert chosen.is_shown
+
+
+def test_a_wrong_first_stage_is_left_out_and_costs_nothing():
+    table = fusion(Biased(relevance=10.0), [make_task(num_queries=20)], OPTIONS).table("fused scores")
+    for scale in ("log-odds", "probability", "z-scores", "min-max"):
+        estimate = table.find(f"{scale}, w by cross-validation", VERSUS)
+        assert estimate.mean == 0.0
+        assert not estimate.is_shown
+
+
+def test_of_equally_good_weights_the_model_alone_is_taken():
+    result = fusion(Biased(relevance=100.0), [oracle_first(make_task(num_queries=10))], OPTIONS)
+    assert result.facts["chosen_weights"]["task"]["log-odds"] == ["inf"] * 5
+
+
+def test_the_weight_of_a_query_never_saw_it():
+    # Each query alone prefers a weight of its own: whoever peeked would get 1.0 for all.
+    by_weight = {float(w): [1.0 if w == q else 0.0 for q in range(4)] for w in range(4)}
+    values, _ = cross_validated(by_weight, [[0], [1], [2], [3]])
+    assert values == [0.0] * 4
+
+
+def test_cross_validation_takes_the_best_of_the_others():
+    by_weight = {0.0: [1.0, 0.0, 0.0, 0.0], 1.0: [0.0, 0.5, 0.5, 0.5]}
+    values, weights = cross_validated(by_weight, [[0, 1], [2, 3]])
+    assert values == [0.0, 0.5, 0.0, 0.0]
+    assert weights == [1.0, 0.0]
+
+
+def test_sums_scales_and_reciprocal_ranks_are_closed_forms():
+    first, second = {"a": 0.0, "b": 1.0, "c": 5.0}, {"a": 4.0, "b": 2.0, "c": 0.0}
+    assert fused_scores(first, second, weight=0.5) == {"a": 2.0, "b": 2.0, "c": 5.0}
+    assert fused_scores(first, second, weight=math.inf) == second
+    assert list(between_0_and_1(second).values()) == [1.0, 0.5, 0.0]
+    values = np.array(list(standardised(first).values()))
+    assert (values.mean(), values.std()) == (pytest.approx(0), pytest.approx(1))
+    assert set(standardised({"a": 3.0, "b": 3.0}).values()) == {0.0}
+    assert set(between_0_and_1({"a": 3.0, "b": 3.0}).values()) == {0.0}
+    assert reciprocal_ranks(first, second)["c"] == pytest.approx(1 / 61 + 1 / 63)
+    assert reciprocal_ranks(first, second)["b"] == pytest.approx(2 / 62)
+
+
+def test_every_row_is_there_and_the_curve_has_finite_weights_alone():
+    result = fusion(Biased(), [make_task()], OPTIONS)
+    labels = {row.change.label for row in result.table("fused scores").rows}
+    assert {RRF, "log-odds, w = 1", "probability, w = 0.5", "log-odds, w = 0.1"} <= labels
+    assert all(math.isfinite(row.change.x) for row in result.table("every weight").rows)
+
+
+def test_a_first_stage_without_an_opinion_has_nothing_to_add():
+    task = make_task()
+    flat = RerankTask(
+        **{**vars(task), "first_stage": {q: dict.fromkeys(row, 1.0) for q, row in task.first_stage.items()}}
+    )
+    assert why_not(flat, [flat]) == "the first stage has no scores that differ"
