@@ -169,9 +169,11 @@ def _read_first_stage(folder: Path, split: str, is_needed: bool) -> Run:
     runs = [path for path in (folder / FIRST_STAGE, folder / f"{FIRST_STAGE}.gz") if path.is_file()] or runs
     if len(runs) == 1:
         return read_run(runs[0])
-    if runs:
+    if runs and is_needed:
         names = ", ".join(path.name for path in runs)
         raise DataError(f"{folder}: several runs ({names}); name the first stage, or call it {FIRST_STAGE}")
+    if runs:  # candidates are yet to be found, and none of these is meant
+        return {}
     if not find_table(folder, "top_ranked", split=split):
         if not is_needed:
             return {}

@@ -1,0 +1,142 @@
+"""A frozen first stage on disk: a TREC run and the record beside it, written once and checked before every use.
+
+    vaswani.trec.gz      the run
+    vaswani.json         its digest, the retriever, the data, the counts, and how good it is
+"""
+
+import gzip
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from gmr.core.environment import versions
+from gmr.core.errors import DataError, UsageError
+from gmr.core.files import atomic_write_bytes, atomic_write_json, digest, parse_json_object, read_text, sha256_file
+from gmr.core.nouns import Run
+from gmr.core.tasks import RerankTask
+from gmr.core.trec import read_run, run_lines
+from gmr.first_stage.build import FirstStage, data_facts
+
+FORMAT = 1
+SUFFIXES = (".trec", ".trec.gz", ".run", ".run.gz", ".txt", ".txt.gz")
+NEEDED = ("format", "file", "sha256", "run_sha256", "depth", "retriever", "data", "counts")
+
+
+def record_path(run_path: Path) -> Path:
+    """Where the record of a run lies: ``a.json`` for ``a.trec`` and ``a.trec.gz``."""
+    name = run_path.name
+    for suffix in SUFFIXES:
+        if name.endswith(suffix) and name != suffix:
+            return run_path.with_name(f"{name.removesuffix(suffix)}.json")
+    raise UsageError(f"{run_path}: a run is called {', '.join('*' + suffix for suffix in SUFFIXES)}")
+
+
+def write_first_stage(
+    first_stage: FirstStage, path: Path, *, task: str, measured: Mapping[str, float], tag: str | None = None
+) -> dict[str, Any]:
+    """Write the run, then its record, which is returned; the same first stage gives the same bytes.
+
+    Args:
+        first_stage: from ``build``.
+        path: of the run; it is compressed when the name ends in ``.gz``.
+        task: name of the task.
+        measured: from ``measure_first_stage``.
+        tag: last column of the run; the retriever's name by default.
+
+    Raises:
+        UsageError: the path has no suffix of a run.
+        DataError: an id cannot stand in a TREC run, or the files cannot be written.
+    """
+    beside = record_path(path)
+    lines = run_lines(first_stage.run, tag=tag or str(first_stage.retriever["name"]))
+    text = "".join(f"{line}\n" for line in lines).encode()
+    # No name and no time in the header: the same run is the same file.
+    data = gzip.compress(text, compresslevel=9, mtime=0) if path.suffix == ".gz" else text
+    atomic_write_bytes(path, data)
+    record = {
+        "format": FORMAT,
+        "file": path.name,
+        "sha256": sha256_file(path),
+        "run_sha256": run_digest(first_stage.run),
+        "task": task,
+        "depth": first_stage.depth,
+        "retriever": dict(first_stage.retriever),
+        "data": dict(first_stage.data),
+        "counts": dict(first_stage.counts),
+        "measured": {name: round(value, 6) for name, value in measured.items()},
+        "versions": _versions(),
+    }
+    atomic_write_json(beside, record)
+    return record
+
+
+def run_digest(run: Run) -> str:
+    """SHA-256 of what a run says, query by query in the order of ids, however it is compressed, tagged or ordered."""
+    lines = run_lines({query_id: run[query_id] for query_id in sorted(run)})
+    return digest(*(line.encode() for line in lines))
+
+
+def verify(path: Path, *, task: RerankTask | None = None) -> dict[str, Any]:
+    """The record of a frozen run, after the run was compared with it.
+
+    Args:
+        path: of the run.
+        task: if given, its queries and corpus must be those that were searched.
+
+    Raises:
+        DataError: there is no record, it is no record, it is of another file, the run was changed, or the task has
+            other queries or documents.
+    """
+    _, record = read_first_stage(path, task=task)
+    return record
+
+
+def read_first_stage(path: Path, *, task: RerankTask | None = None) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
+    """Run and record of a frozen first stage, with the checks of `verify`."""
+    beside = record_path(path)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    if not beside.is_file():
+        raise DataError(f"{path}: no record {beside.name} beside it; freeze the run with gmr first-stage --retriever import:FILE")
+    record = parse_json_object(read_text(beside), where=str(beside))
+    missing = [name for name in NEEDED if name not in record]
+    if missing or record["format"] != FORMAT:
+        raise DataError(
+            f"{beside}: no record of a first stage of format {FORMAT}"
+            + (f"; it lacks {', '.join(missing)}" if missing else f", but of {record['format']!r}")
+        )
+    if record["file"] != path.name:
+        raise DataError(f"{beside}: this is the record of {record['file']!r}, not of {path.name!r}; was it renamed?")
+    if (now := sha256_file(path)) != record["sha256"]:
+        raise DataError(
+            f"{path}: the run was changed: its sha256 is {now[:16]}…, the record says {str(record['sha256'])[:16]}…"
+        )
+    run = read_run(path)
+    if run_digest(run) != record["run_sha256"]:
+        raise DataError(f"{beside}: the record was changed: run_sha256 is not that of {path.name}")
+    if task is not None:
+        _check_data(path, record, task)
+    return run, record
+
+
+def _check_data(path: Path, record: Mapping[str, Any], task: RerankTask) -> None:
+    here = data_facts(task.queries, task.corpus)
+    other = [name.removesuffix("_sha256") for name, value in here.items() if record["data"].get(name) != value]
+    if other:
+        raise DataError(
+            f"{path}: the {' and the '.join(other)} of {task.name} are not those that were searched"
+            f" (task {record.get('task')!r}, {record['counts'].get('queries')} queries,"
+            f" {record['counts'].get('documents')} documents)"
+        )
+
+
+def _versions() -> dict[str, str]:
+    from importlib import metadata
+
+    found = versions()
+    for package in ("bm25s", "sentence-transformers"):
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
