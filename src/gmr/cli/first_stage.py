@@ -54,7 +54,9 @@ def first_stage(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The run of one task (.trec, .trec.gz), or a folder for several."),
+        typer.Option(
+            "--output", "-o", help="The run of one task (.trec, .trec.gz), or a folder for several."
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace runs that are there.")] = False,
     verify: Annotated[
@@ -65,11 +67,17 @@ def first_stage(
             help="Only compare a frozen run with its record, and with --task with what was searched; repeatable.",
         ),
     ] = None,
-    k1: Annotated[float | None, typer.Option(help="Saturation of repeated words; 0.9.", rich_help_panel=BM25)] = None,
-    b: Annotated[float | None, typer.Option(help="Weight of the length, 0 to 1; 0.4.", rich_help_panel=BM25)] = None,
+    k1: Annotated[
+        float | None, typer.Option(help="Saturation of repeated words; 0.9.", rich_help_panel=BM25)
+    ] = None,
+    b: Annotated[
+        float | None, typer.Option(help="Weight of the length, 0 to 1; 0.4.", rich_help_panel=BM25)
+    ] = None,
     stop_words: Annotated[
         str | None,
-        typer.Option(metavar="LANGUAGE", help="Words to leave out: en, de, fr, ...; none.", rich_help_panel=BM25),
+        typer.Option(
+            metavar="LANGUAGE", help="Words to leave out: en, de, fr, ...; none.", rich_help_panel=BM25
+        ),
     ] = None,
     stem: Annotated[
         str | None,
@@ -95,7 +103,8 @@ def first_stage(
         str | None, typer.Option(help="Of st: before documents; the model's own.", rich_help_panel=MODELS)
     ] = None,
     max_tokens: Annotated[
-        int | None, typer.Option(min=1, help="Longest prompt or text; the model's own.", rich_help_panel=MODELS)
+        int | None,
+        typer.Option(min=1, help="Longest prompt or text; the model's own.", rich_help_panel=MODELS),
     ] = None,
     dtype: Annotated[
         Dtype | None, typer.Option(help="Of the weights; float32.", rich_help_panel=MODELS)
@@ -126,7 +135,9 @@ def first_stage(
         _verify(verify, _load_tasks(task or [], suite, split, task_type, limit) if task or suite else [])
         return
     if retriever is None or output is None:
-        raise UsageError("say how and where: --retriever bm25 --output runs/name.trec, or check with --verify RUN")
+        raise UsageError(
+            "say how and where: --retriever bm25 --output runs/name.trec, or check with --verify RUN"
+        )
     options = {
         "k1": k1,
         "b": b,
@@ -147,8 +158,6 @@ def first_stage(
     paths = _output_paths([each.name for each in tasks], output, overwrite=overwrite)
     records = _build(tasks, paths, retriever, options, depth=depth, exclude_self=exclude_self)
     _print_records(records)
-    for path in paths.values():
-        print_note(f"wrote {path} and its record")
 
 
 def _load_tasks(
@@ -162,7 +171,9 @@ def _load_tasks(
         if suite not in suites.SUITES:
             raise UsageError(f"--suite: unknown suite {suite!r}; there are {', '.join(suites.SUITES)}")
         if split not in suites.splits(suite):
-            raise UsageError(f"--split: {suite} has no {split!r}; there are {', '.join(suites.splits(suite))}")
+            raise UsageError(
+                f"--split: {suite} has no {split!r}; there are {', '.join(suites.splits(suite))}"
+            )
         return suites.load(suite, split=split, task_types=task_types, limit=limit)
     if task_types or limit:
         raise UsageError("--task-type and --limit choose from a suite; a --task folder is searched whole")
@@ -220,9 +231,12 @@ def _build(
             hint = "; --task-type chooses among the tasks" if len(tasks) > 1 else ""
             raise DataError(f"{task.name}: {error}{hint}") from error
         if lacking := found.counts["queries_without_candidates"]:
-            print_note(f"{task.name}: {lacking} of {len(task.queries)} queries have no candidate; they count 0")
+            print_note(
+                f"{task.name}: {lacking} of {len(task.queries)} queries have no candidate; they count 0"
+            )
         measured = measure_first_stage(found, task.qrels, measures=["ndcg@10", task.measure])
         records.append(write_first_stage(found, paths[task.name], task=task.name, measured=measured))
+        print_note(f"wrote {paths[task.name]} and its record")
     return records
 
 
@@ -230,11 +244,17 @@ def _verify(runs: Sequence[Path], tasks: "Sequence[RerankTask]") -> None:
     from gmr.first_stage.frozen import verify
 
     if tasks and len(tasks) != len(runs):
-        raise UsageError(f"--verify: {len(runs)} runs and {len(tasks)} tasks; give each run its task, or none")
+        raise UsageError(
+            f"--verify: {len(runs)} runs and {len(tasks)} tasks; give each run its task, or none"
+        )
     records = []
     for place, path in enumerate(runs):
         records.append(verify(path, task=tasks[place] if tasks else None))
-        what = f"its record, and with the queries and documents of {tasks[place].name}" if tasks else "its record"
+        what = (
+            f"its record, and with the queries and documents of {tasks[place].name}"
+            if tasks
+            else "its record"
+        )
         print_note(f"{path}: agrees with {what}")
     _print_records(records)
 

@@ -86,7 +86,7 @@ def read_beir(
 
 
 def write_beir(task: RerankTask, folder: Path | str, *, split: str = "test") -> None:
-    """Write a task as a folder that `read_beir` reads back as an equal one.
+    """Write a task as a folder that `read_beir` reads back as an equal one, with its candidates if it has any.
 
     Pictures become ``images/<sha256>.<format>``: file bytes as they are, Pillow images as PNG (so that their
     keys, which are of pixels, become keys of files).
@@ -111,12 +111,13 @@ def write_beir(task: RerankTask, folder: Path | str, *, split: str = "test") -> 
         rows.append(row)
     atomic_write_jsonl(folder / "queries.jsonl", rows)
     write_qrels(task.qrels, folder / "qrels" / f"{split}.tsv")
-    write_run(task.first_stage, folder / FIRST_STAGE)
-    ranked = (
-        {"query-id": query_id, "corpus-ids": [document.doc_id for document in task.candidates(query_id)]}
-        for query_id in task.first_stage
-    )
-    atomic_write_jsonl(folder / "top_ranked.jsonl", ranked)
+    if task.first_stage:  # an empty run could not be read
+        write_run(task.first_stage, folder / FIRST_STAGE)
+        ranked = (
+            {"query-id": query_id, "corpus-ids": [document.doc_id for document in task.candidates(query_id)]}
+            for query_id in task.first_stage
+        )
+        atomic_write_jsonl(folder / "top_ranked.jsonl", ranked)
     about = {"name": task.name, "task_type": task.task_type, "measure": task.measure}
     atomic_write_json(folder / "task.json", about)
 

@@ -20,7 +20,7 @@ class BM25:
 
     With ``idf = ln(1 + (N - df + 0.5) / (df + 0.5))`` this is the variant that Lucene computes; a word that a query
     has twice counts twice. The sums are float64, by the library bm25s. A document that shares no word with a query is
-    no candidate. Pictures have no words: they are not read, and where no query or no document has text, that is an error.
+    no candidate. Pictures are not read: they have no words, and a side without a single word is an error.
 
     Args:
         k1: how fast repetitions of a word saturate.
@@ -59,9 +59,9 @@ class BM25:
         asked = {query_id: self._words(text_of(query.item)) for query_id, query in queries.items()}
         documents = watched(corpus.values(), "reading words", "document")
         texts = [self._words(text_of(document.item)) for document in documents]
-        for what, words in (("queries", asked.values()), ("documents", texts)):
-            if not any(words):
-                raise DataError(f"bm25 ranks by shared words, and none of the {len(words)} {what} has any")
+        for what, side in (("queries", list(asked.values())), ("documents", texts)):
+            if not any(side):
+                raise DataError(f"bm25 ranks by shared words, and none of the {len(side)} {what} has any")
         index = self._index(texts)
         doc_ids = list(corpus)
         best = BestDocuments(list(queries), depth=depth)

@@ -29,7 +29,7 @@ class FirstStage:
         depth: most candidates of a query.
         retriever: name, options and digests of what found them.
         data: digests and numbers of the queries and the corpus.
-        counts: queries, candidates, and queries with fewer than ``depth`` or none; what was left out as the query itself.
+        counts: queries, documents, candidates, queries with fewer than ``depth`` or none, and own documents left out.
     """
 
     run: Run
@@ -100,7 +100,8 @@ def data_facts(queries: Mapping[str, Query], corpus: Mapping[str, Document]) -> 
         for query_id, query in sorted(queries.items())
     ]
     documents = [
-        digest(doc_id.encode(), item_key(document.item).encode()) for doc_id, document in sorted(corpus.items())
+        digest(doc_id.encode(), item_key(document.item).encode())
+        for doc_id, document in sorted(corpus.items())
     ]
     return {
         "queries_sha256": digest(*(each.encode() for each in asked)),

@@ -71,7 +71,7 @@ class Embedder:
             "model_digest": _digest(self.model),
             "document_prompt": self._document_prompt(),
             "similarity": self.similarity,
-            "max_tokens": self.model.max_seq_length,
+            "max_tokens": self._max_tokens(),
             "dtype": dtype,
         }
         self._cache = None
@@ -109,10 +109,8 @@ class Embedder:
 
     def embed_queries(self, queries: Sequence[Query]) -> npt.NDArray[np.float32]:
         """Embeddings ``(queries, width)``, of unit length for cosines."""
-        if self.query_prompt is None:
-            prompts = [None] * len(queries)
-        else:
-            prompts = [self.query_prompt.replace(INSTRUCTION, query.instruction or "") for query in queries]
+        own = self.query_prompt
+        prompts = [own and own.replace(INSTRUCTION, query.instruction or "") for query in queries]
         return self._embed(queries, prompts, "query")
 
     def embed_documents(self, documents: Sequence[Document]) -> npt.NDArray[np.float32]:
@@ -127,7 +125,9 @@ class Embedder:
         for place, (owner, prompt) in enumerate(zip(owners, prompts, strict=True)):
             kind = modality(owner.item)
             if not self.model.supports(MODALITIES[kind]):
-                whose = f"query {owner.query_id!r}" if isinstance(owner, Query) else f"document {owner.doc_id!r}"
+                whose = (
+                    f"query {owner.query_id!r}" if isinstance(owner, Query) else f"document {owner.doc_id!r}"
+                )
                 raise DataError(f"{whose} is {KINDS[kind]}, which {self.name} does not take")
             groups.setdefault((kind, prompt), []).append(place)
         encode = self.model.encode_query if side == "query" else self.model.encode_document
@@ -160,6 +160,11 @@ class Embedder:
         if "t" in kind:
             given["text"] = text_of(item)
         return given
+
+    def _max_tokens(self) -> int | None:
+        longest = self.model.max_seq_length
+        # A tokenizer without a limit says 10 to the power of 30.
+        return None if longest is None or longest > 10**9 else int(longest)
 
     def _document_prompt(self) -> str:
         if self.document_prompt is not None:

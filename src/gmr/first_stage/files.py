@@ -117,9 +117,7 @@ class FusedRuns:
         return best.run()
 
 
-def _check_known(
-    run: Run, queries: Mapping[str, Query], corpus: Mapping[str, Document], path: Path
-) -> None:
+def _check_known(run: Run, queries: Mapping[str, Query], corpus: Mapping[str, Document], path: Path) -> None:
     strange = [query_id for query_id in run if query_id not in queries]
     if strange:
         raise DataError(

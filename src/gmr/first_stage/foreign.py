@@ -50,7 +50,9 @@ def _read_mteb(path: Path) -> Scores:
         run[query_id] = {}
         for doc_id, score in scores.items():
             if isinstance(score, bool) or not isinstance(score, (int, float)) or not math.isfinite(score):
-                raise DataError(f"{path}: query {query_id!r}, document {doc_id!r}: {shorten(score)} is no score")
+                raise DataError(
+                    f"{path}: query {query_id!r}, document {doc_id!r}: {shorten(score)} is no score"
+                )
             run[query_id][doc_id] = float(score)
     return _not_empty(run, path)
 

@@ -1,7 +1,7 @@
 """A frozen first stage on disk: a TREC run and the record beside it, written once and checked before every use.
 
-    vaswani.trec.gz      the run
-    vaswani.json         its digest, the retriever, the data, the counts, and how good it is
+vaswani.trec.gz      the run
+vaswani.json         its digest, the retriever, the data, the counts, and how good it is
 """
 
 import gzip
@@ -11,7 +11,14 @@ from typing import Any
 
 from gmr.core.environment import versions
 from gmr.core.errors import DataError, UsageError
-from gmr.core.files import atomic_write_bytes, atomic_write_json, digest, parse_json_object, read_text, sha256_file
+from gmr.core.files import (
+    atomic_write_bytes,
+    atomic_write_json,
+    digest,
+    parse_json_object,
+    read_text,
+    sha256_file,
+)
 from gmr.core.nouns import Run
 from gmr.core.tasks import RerankTask
 from gmr.core.trec import read_run, run_lines
@@ -91,13 +98,17 @@ def verify(path: Path, *, task: RerankTask | None = None) -> dict[str, Any]:
     return record
 
 
-def read_first_stage(path: Path, *, task: RerankTask | None = None) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
+def read_first_stage(
+    path: Path, *, task: RerankTask | None = None
+) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
     """Run and record of a frozen first stage, with the checks of `verify`."""
     beside = record_path(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     if not beside.is_file():
-        raise DataError(f"{path}: no record {beside.name} beside it; freeze the run with gmr first-stage --retriever import:FILE")
+        raise DataError(
+            f"{path}: no record {beside.name} beside it; freeze the run with gmr first-stage --retriever import:FILE"
+        )
     record = parse_json_object(read_text(beside), where=str(beside))
     missing = [name for name in NEEDED if name not in record]
     if missing or record["format"] != FORMAT:
@@ -106,7 +117,9 @@ def read_first_stage(path: Path, *, task: RerankTask | None = None) -> tuple[dic
             + (f"; it lacks {', '.join(missing)}" if missing else f", but of {record['format']!r}")
         )
     if record["file"] != path.name:
-        raise DataError(f"{beside}: this is the record of {record['file']!r}, not of {path.name!r}; was it renamed?")
+        raise DataError(
+            f"{beside}: this is the record of {record['file']!r}, not of {path.name!r}; was it renamed?"
+        )
     if (now := sha256_file(path)) != record["sha256"]:
         raise DataError(
             f"{path}: the run was changed: its sha256 is {now[:16]}…, the record says {str(record['sha256'])[:16]}…"
@@ -121,12 +134,13 @@ def read_first_stage(path: Path, *, task: RerankTask | None = None) -> tuple[dic
 
 def _check_data(path: Path, record: Mapping[str, Any], task: RerankTask) -> None:
     here = data_facts(task.queries, task.corpus)
-    other = [name.removesuffix("_sha256") for name, value in here.items() if record["data"].get(name) != value]
+    words = {"queries_sha256": "other queries", "corpus_sha256": "another corpus"}
+    other = [words[name] for name, value in here.items() if record["data"].get(name) != value]
     if other:
         raise DataError(
-            f"{path}: the {' and the '.join(other)} of {task.name} are not those that were searched"
-            f" (task {record.get('task')!r}, {record['counts'].get('queries')} queries,"
-            f" {record['counts'].get('documents')} documents)"
+            f"{path}: it was made from {' and '.join(other)} than {task.name} has"
+            f" (by task {record.get('task')!r} with {record['counts'].get('queries')} queries"
+            f" and {record['counts'].get('documents')} documents)"
         )
 
 

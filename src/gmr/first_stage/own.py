@@ -27,7 +27,7 @@ def own_documents(
         DataError: a picture that cannot be read.
     """
     if rule not in RULES:
-        raise UsageError(f"own documents by {rule!r}; there are {', '.join(RULES)}")
+        raise UsageError(f"no rule for the query itself is called {rule!r}; there are {', '.join(RULES)}")
     found: dict[str, set[str]] = {query_id: set() for query_id in queries}
     if rule in ("id", "both"):
         for query_id in queries:
@@ -46,5 +46,7 @@ def own_documents(
             found[query.query_id].update(by_item.get(item_key(query.item), ()))
             shown = {image.key for image in images_of(query.item)}
             for key in shown:
-                found[query.query_id].update(doc_id for doc_id, keys in by_picture.get(key, ()) if keys <= shown)
+                found[query.query_id].update(
+                    doc_id for doc_id, keys in by_picture.get(key, ()) if keys <= shown
+                )
     return {query_id: frozenset(doc_ids) for query_id, doc_ids in found.items() if doc_ids}

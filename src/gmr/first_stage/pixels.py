@@ -59,7 +59,10 @@ class PictureCosine:
 
     def facts(self) -> dict[str, Any]:
         """Name and options."""
-        sizes = {"pixels": {"thumbnail_px": THUMBNAIL_PX}, "colours": {"px": COLOUR_PX, "levels": COLOUR_LEVELS}}
+        sizes = {
+            "pixels": {"thumbnail_px": THUMBNAIL_PX},
+            "colours": {"px": COLOUR_PX, "levels": COLOUR_LEVELS},
+        }
         return {"name": self.name, **sizes[self.name], "decimals": DECIMALS}
 
     def search(
@@ -96,7 +99,11 @@ class PictureCosine:
                 try:
                     vectors.append(self._feature(image))
                 except DataError as error:
-                    whose = f"query {owner.query_id!r}" if isinstance(owner, Query) else f"document {owner.doc_id!r}"
+                    whose = (
+                        f"query {owner.query_id!r}"
+                        if isinstance(owner, Query)
+                        else f"document {owner.doc_id!r}"
+                    )
                     raise DataError(f"{whose}: {error}") from error
         return np.stack(vectors).astype(np.float64), starts
 

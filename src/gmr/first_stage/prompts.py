@@ -59,7 +59,8 @@ class EmbeddingPrompt:
 
     def to_json(self) -> dict[str, object]:
         """Everything of the prompt that changes an embedding."""
-        return {**dataclasses.asdict(self), "tail": [repr(segment) for segment in self.tail]}
+        tail = [repr(segment) for segment in self.tail]
+        return {**dataclasses.asdict(self), "image_tokens": list(self.image_tokens), "tail": tail}
 
 
 PROMPTS = MappingProxyType(

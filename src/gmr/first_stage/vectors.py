@@ -77,8 +77,9 @@ class VectorFolder:
         """
         path = self.folder / f"{digest(*(key.encode() for key in keys))}{SUFFIX}"
         packed = np.frombuffer(bytes.fromhex("".join(keys)), dtype=np.uint8).reshape(len(keys), -1)
-        tensors = {"vectors": np.ascontiguousarray(vectors), "keys": packed.copy()}
-        atomic_write_bytes(path, save(tensors, metadata={"sha256": _checksum(**tensors)}))
+        vectors = np.ascontiguousarray(vectors)
+        data = save({"vectors": vectors, "keys": packed}, metadata={"sha256": _checksum(vectors, packed)})
+        atomic_write_bytes(path, data)
         self._places |= {key: (path, row) for row, key in enumerate(keys)}
 
 

@@ -23,7 +23,7 @@ from gmr.first_stage.prompts import BY_MODEL_TYPE, PROMPTS, EmbeddingPrompt
 from gmr.first_stage.retriever import DECIMALS
 from gmr.first_stage.vectors import VectorFolder
 from gmr.inference.batching import token_budget_batches
-from gmr.modeling.folders import read_json, read_folder, resolve_folder
+from gmr.modeling.folders import read_folder, read_json, resolve_folder
 from gmr.modeling.identity import model_digest
 from gmr.modeling.loading import load_reader
 from gmr.modeling.model import RerankModel, pool_last
@@ -143,7 +143,9 @@ class VisionLanguageEmbedder:
             processor.tokenizer, processor.image_processor, template, max_tokens=processor.max_tokens
         )
 
-    def _embed(self, prompts: Sequence[Prompt], owners: Sequence[Query | Document]) -> npt.NDArray[np.float32]:
+    def _embed(
+        self, prompts: Sequence[Prompt], owners: Sequence[Query | Document]
+    ) -> npt.NDArray[np.float32]:
         vectors = np.empty((len(prompts), self.model.config.get_text_config().hidden_size), dtype=np.float32)
         lengths = [len(prompt.input_ids) for prompt in prompts]
         batches = token_budget_batches(lengths, max_tokens_per_batch=self.batch_tokens, max_rows=256)
@@ -157,16 +159,17 @@ class VisionLanguageEmbedder:
                 try:
                     vectors[rows] = _last_states(self.model, batch).cpu().numpy()
                 except torch.OutOfMemoryError as error:
+                    longest = max(lengths[row] for row in rows)
                     raise ModelError(
-                        f"{self.name}: out of memory with {len(rows)} prompts of up to {max(lengths[row] for row in rows)}"
-                        " tokens; lower batch_tokens or max_tokens"
+                        f"{self.name}: out of memory with {len(rows)} prompts of up to {longest} tokens;"
+                        " lower max_tokens, or batch_tokens"
                     ) from error
         return vectors
 
 
 def _last_states(model: RerankModel, batch: Mapping[str, torch.Tensor]) -> torch.Tensor:
     """Unit-length hidden states ``(rows, width)`` float32 at the last real token of each row; no head is computed."""
-    inputs = {name: tensor.to(model.device) for name, tensor in batch.items()}
+    inputs: dict[str, Any] = {name: tensor.to(model.device) for name, tensor in batch.items()}
     hidden = model.last_hidden_states(**inputs)
     return torch.nn.functional.normalize(pool_last(hidden, inputs["attention_mask"]), dim=-1)
 

@@ -1,8 +1,8 @@
-"""Text to words for BM25, also in scripts that put no spaces between words.
+r"""Text to words for BM25, also in scripts that put no spaces between words.
 
 A word is a run of letters, marks, digits and underscores after NFKC and case folding; as in the usual tokenisers of
 this field one of a single character is dropped. Marks belong to words: vowel signs of Hindi are marks, and a pattern
-of ``\\w`` alone cuts its words to pieces. Where a run is written in Han, Hiragana, Katakana, Thai, Lao, Khmer,
+of ``\w`` alone cuts its words to pieces. Where a run is written in Han, Hiragana, Katakana, Thai, Lao, Khmer,
 Burmese or Tibetan, it becomes overlapping pairs of characters, a character with its marks counting as one, since no
 space says where a word ends; a run of one character is itself.
 """
@@ -12,6 +12,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Collection, Sequence
 from functools import cache
+from itertools import pairwise
 
 from gmr.core.errors import UsageError
 
@@ -53,21 +54,21 @@ class Words:
 
 
 def find_stop_words(language: str | None) -> tuple[str, ...]:
-    """The list of stop words that bm25s has for a language, such as ``en`` or ``english``; none for None.
+    """The list of stop words that bm25s has for a language, a key of ``LANGUAGES``; none for None.
 
     Raises:
         UsageError: there is no list for it.
     """
     if language is None:
         return ()
-    from bm25s import stopwords
-
-    name = f"STOPWORDS_{LANGUAGES.get(language, language).upper()}"
-    if not re.fullmatch(r"[a-zA-Z_]+", language) or not hasattr(stopwords, name):
+    if language not in LANGUAGES:
         raise UsageError(
             f"no stop words for {language!r}; there are lists for {', '.join(LANGUAGES)}, or give none"
         )
-    return tuple(word.casefold() for word in getattr(stopwords, name))
+    from bm25s import stopwords
+
+    words: tuple[str, ...] = getattr(stopwords, f"STOPWORDS_{LANGUAGES[language]}")
+    return tuple(word.casefold() for word in words)
 
 
 def find_stemmer(language: str | None) -> Callable[[Sequence[str]], Sequence[str]] | None:
@@ -93,20 +94,20 @@ def find_stemmer(language: str | None) -> Callable[[Sequence[str]], Sequence[str
 
 # Languages of the lists of bm25s, by their ISO 639-1 codes.
 LANGUAGES = {
-    "en": "en",
-    "de": "german",
-    "nl": "dutch",
-    "fr": "french",
-    "es": "spanish",
-    "pt": "portuguese",
-    "it": "italian",
-    "ru": "russian",
-    "sv": "swedish",
-    "no": "norwegian",
-    "zh": "chinese",
-    "tr": "turkish",
-    "ko": "korean",
-    "da": "danish",
+    "en": "EN",
+    "de": "GERMAN",
+    "nl": "DUTCH",
+    "fr": "FRENCH",
+    "es": "SPANISH",
+    "pt": "PORTUGUESE",
+    "it": "ITALIAN",
+    "ru": "RUSSIAN",
+    "sv": "SWEDISH",
+    "no": "NORWEGIAN",
+    "zh": "CHINESE",
+    "tr": "TURKISH",
+    "ko": "KOREAN",
+    "da": "DANISH",
 }
 
 
@@ -121,14 +122,16 @@ def _split(text: str) -> list[str]:
                 words.append(piece)
             continue
         clusters = cluster.findall(piece)
-        words += [first + second for first, second in zip(clusters, clusters[1:], strict=False)] or [piece]
+        words += [first + second for first, second in pairwise(clusters)] or [piece]
     return words
 
 
 @cache
 def _patterns() -> tuple[re.Pattern[str], re.Pattern[str], re.Pattern[str]]:
     """A run in dense scripts or in others; a character with its marks; whether a run is in a dense script."""
-    marks = re.escape("".join(c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c)[0] == "M"))
+    marks = re.escape(
+        "".join(c for c in map(chr, range(sys.maxunicode + 1)) if unicodedata.category(c)[0] == "M")
+    )
     dense, word = f"[{_DENSE}]", f"[\\w{marks}]"
     run = re.compile(f"(?:(?={word}){dense})+|(?:(?!{dense}){word})+")
     return run, re.compile(f".[{marks}]*"), re.compile(dense)

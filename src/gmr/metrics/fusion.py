@@ -80,7 +80,9 @@ def _fuse(
         least = [min(row.values(), default=0.0) if missing_is_least else 0.0 for row in rows]
         fused[query_id] = {
             # fsum: the order of the runs changes no bit.
-            doc_id: math.fsum(w * row.get(doc_id, low) for w, row, low in zip(weights, rows, least, strict=True))
+            doc_id: math.fsum(
+                w * row.get(doc_id, low) for w, row, low in zip(weights, rows, least, strict=True)
+            )
             for doc_id in _union(rows)
         }
     return fused
