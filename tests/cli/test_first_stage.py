@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from gmr.core.datasets import read_beir, write_beir
+from gmr.core.frozen_runs import verify
 from gmr.core.items import Text
 from gmr.core.nouns import Document, Query
 from gmr.core.tasks import RerankTask
 from gmr.core.trec import read_run, write_run
 from gmr.first_stage.bm25 import BM25
-from gmr.first_stage.frozen import verify
 from tests.cli.stubs import Outcome
+from tests.first_stage.models import save_embedder
+from tests.helpers.tiny_checkpoints import tiny_checkpoint
 
 Gmr = Callable[..., Outcome]
 WORDS = ["alpha", "beta", "gamma", "delta", "epsilon", "zeta"]
@@ -200,3 +202,47 @@ def test_the_help_teaches_by_examples(real_gmr: Gmr) -> None:
     outcome = real_gmr("first-stage", "--help")
     assert outcome.status == 0
     assert "--retriever bm25 --stop-words en" in " ".join(outcome.out.split())
+
+
+def test_a_vision_language_embedder_searches_texts_and_pictures_and_keeps_embeddings(
+    real_gmr: Gmr, tmp_path: Path
+) -> None:
+    model = f"vlm:{tiny_checkpoint('qwen2_vl')}"
+    words = [
+        "first-stage",
+        "--suite",
+        "glyphs",
+        "--task-type",
+        "it2it",
+        "--limit",
+        5,
+        "-r",
+        model,
+        "--depth",
+        20,
+    ]
+    for name in ("one", "two"):
+        outcome = real_gmr(
+            *words, "--cache", tmp_path / "cache", "--instruction", "Find it", "-o", tmp_path / name
+        )
+        assert outcome.status == 0, outcome.err
+    for file in ("glyphs-it2it.trec", "glyphs-it2it.json"):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+    record = json.loads((tmp_path / "one" / "glyphs-it2it.json").read_text())
+    assert record["counts"]["candidates"] == 100
+    assert record["retriever"]["prompt"]["name"] == "gme"
+    assert record["retriever"]["instruction"] == "Find it"
+    assert list((tmp_path / "cache").rglob("*.safetensors"))
+
+
+def test_an_embedder_of_sentence_transformers_searches_texts(
+    real_gmr: Gmr, folder: Path, tmp_path: Path
+) -> None:
+    model = save_embedder(tmp_path / "embedder")
+    outcome = real_gmr(
+        "first-stage", "--task", folder, "-r", f"st:{model}", "--device", "cpu", "-o", tmp_path / "r"
+    )
+    assert outcome.status == 0, outcome.err
+    record = json.loads((tmp_path / "r" / "words.json").read_text())
+    assert record["counts"]["candidates"] == 6 * 12
+    assert record["retriever"]["similarity"] == "cosine"

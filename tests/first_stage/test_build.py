@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 
 from gmr.core.errors import DataError, UsageError
+from gmr.core.frozen_runs import data_facts
 from gmr.core.items import Text
 from gmr.core.nouns import Document, Query
 from gmr.first_stage.bm25 import BM25
-from gmr.first_stage.build import build, data_facts, measure_first_stage
+from gmr.first_stage.build import build, measure_first_stage
 from gmr.first_stage.own import own_documents
 from gmr.first_stage.pixels import PictureCosine
 from gmr.metrics.measures import evaluate

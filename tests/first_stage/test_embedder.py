@@ -12,29 +12,15 @@ from gmr.core.items import Text
 from gmr.core.nouns import Document, Query
 from gmr.first_stage.embedder import Embedder
 from tests.first_stage.items import noise, queries, texts
-from tests.helpers.tiny_checkpoints import tiny_checkpoint, trained_tokenizer
+from tests.first_stage.models import save_embedder
+from tests.helpers.tiny_checkpoints import trained_tokenizer
 
 SENTENCES = ["black chess queen", "a red apple on the table", "relevant document", "yes", "yes no " * 40]
 
 
-def save(folder, similarity="cosine", prompts=None):
-    from sentence_transformers import SentenceTransformer
-    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
-
-    from gmr.modeling.loading import no_progress_bar
-
-    with no_progress_bar():
-        modules = [Transformer(str(tiny_checkpoint("qwen3"))), Pooling(32, "lasttoken")]
-        model = SentenceTransformer(
-            modules=modules, similarity_fn_name=similarity, prompts=prompts, device="cpu"
-        )
-        model.save(str(folder))
-    return folder
-
-
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return save(
+    return save_embedder(
         tmp_path_factory.mktemp("model") / "e",
         prompts={"query": "Query: ", "document": "", "passage": "Passage: "},
     )
@@ -81,7 +67,7 @@ def test_prompts_given_come_before_the_models_own_and_hold_the_instruction(folde
 
 
 def test_scores_are_inner_products_where_the_model_says_dot(tmp_path, folder):
-    dot = Embedder(save(tmp_path / "dot", similarity="dot"), device="cpu")
+    dot = Embedder(save_embedder(tmp_path / "dot", similarity="dot"), device="cpu")
     found = dot.search(queries("yes"), texts(*SENTENCES), depth=3)["q0"]
     products = (
         dot.embed_queries(list(queries("yes").values()))
@@ -98,7 +84,7 @@ def test_scores_are_inner_products_where_the_model_says_dot(tmp_path, folder):
 
 def test_a_model_that_compares_by_distance_is_refused(tmp_path):
     with pytest.raises(ModelError, match="compares by euclidean"):
-        Embedder(save(tmp_path / "far", similarity="euclidean"), device="cpu")
+        Embedder(save_embedder(tmp_path / "far", similarity="euclidean"), device="cpu")
 
 
 def test_a_picture_is_refused_by_id_where_the_model_reads_text_only(folder):

@@ -189,7 +189,7 @@ def _load_tasks(
 def _output_paths(names: Sequence[str], output: Path, *, overwrite: bool) -> dict[str, Path]:
     """The run of each task: ``output`` itself, or a file in it."""
     from gmr.cli.results import file_names
-    from gmr.first_stage.frozen import SUFFIXES, record_path
+    from gmr.core.frozen_runs import SUFFIXES, record_path
 
     if output.name.endswith(SUFFIXES):
         if len(names) > 1:
@@ -214,7 +214,7 @@ def _build(
 ) -> list[dict[str, Any]]:
     from gmr.cli.results import file_names
     from gmr.first_stage.build import build, measure_first_stage
-    from gmr.first_stage.frozen import write_first_stage
+    from gmr.first_stage.freeze import write_first_stage
     from gmr.first_stage.spelling import TASK, find_retriever, is_file
 
     if is_file(spelled) and TASK not in spelled and len(tasks) > 1:
@@ -241,7 +241,7 @@ def _build(
 
 
 def _verify(runs: Sequence[Path], tasks: "Sequence[RerankTask]") -> None:
-    from gmr.first_stage.frozen import verify
+    from gmr.core.frozen_runs import verify
 
     if tasks and len(tasks) != len(runs):
         raise UsageError(

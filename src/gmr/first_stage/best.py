@@ -31,6 +31,7 @@ class BestDocuments:
         self.depth = depth
         self.decimals = decimals
         self._found: list[list[tuple[npt.NDArray[np.float64], list[str]]]] = [[] for _ in self.query_ids]
+        self._num_found = [0] * len(self.query_ids)
         self._least = np.full(len(self.query_ids), NOTHING)
 
     def add(self, doc_ids: Sequence[str], scores: Floats, *, first: int = 0) -> None:
@@ -44,20 +45,22 @@ class BestDocuments:
         Raises:
             ModelError: a score is NaN or infinite; by query and document.
         """
-        for row, values in enumerate(scores, start=first):
-            places = np.flatnonzero((values >= self._least[row]) | np.isnan(values))
-            found = values[places].astype(np.float64)
-            if len(wrong := np.flatnonzero(np.isnan(found) | (found == np.inf))):
-                place = int(places[wrong[0]])
-                raise ModelError(
-                    f"query {self.query_ids[row]!r} with document {doc_ids[place]!r}: the score is {values[place]}"
-                )
-            places, found = places[found > NOTHING], found[found > NOTHING]
-            if not len(places):
-                continue
+        bad = np.isnan(scores) | (scores == np.inf)
+        if bad.any():
+            row, place = np.argwhere(bad)[0]
+            raise ModelError(
+                f"query {self.query_ids[first + row]!r} with document {doc_ids[place]!r}:"
+                f" the score is {scores[row, place]}"
+            )
+        # Later blocks have little that is better than what is there: most rows end here.
+        better = (scores >= self._least[first : first + len(scores), None]) & (scores > NOTHING)
+        for offset in np.flatnonzero(better.any(axis=1)):
+            row, places = first + int(offset), np.flatnonzero(better[offset])
+            found = scores[offset, places].astype(np.float64)
             kept = _survivors(found, self.depth, margin=self._margin)
             self._found[row].append((found[kept], [doc_ids[place] for place in places[kept]]))
-            if sum(len(block) for block, _ in self._found[row]) > 4 * self.depth:
+            self._num_found[row] += len(kept)
+            if self._num_found[row] > 4 * self.depth:
                 self._prune(row)
 
     def run(self) -> dict[str, dict[str, float]]:
@@ -73,6 +76,7 @@ class BestDocuments:
         best = self._first(row)
         scores = np.array([score for _, score in best])
         self._found[row] = [(scores, [doc_id for doc_id, _ in best])]
+        self._num_found[row] = len(best)
         if len(best) == self.depth:
             self._least[row] = scores[-1] - self._margin
 

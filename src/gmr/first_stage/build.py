@@ -7,8 +7,7 @@ from typing import Any
 import numpy as np
 
 from gmr.core.errors import DataError, UsageError
-from gmr.core.files import digest
-from gmr.core.items import item_key
+from gmr.core.frozen_runs import data_facts
 from gmr.core.nouns import Document, Qrels, Query, Run
 from gmr.first_stage.own import own_documents
 from gmr.first_stage.retriever import Retriever
@@ -91,22 +90,6 @@ def build(
         counts["own_documents_left_out"] = num_own
     facts = {**retriever.facts(), "exclude_self": exclude_self}
     return FirstStage(run, depth, facts, data_facts(queries, corpus), counts)
-
-
-def data_facts(queries: Mapping[str, Query], corpus: Mapping[str, Document]) -> dict[str, str]:
-    """Digests of the queries (with their instructions) and of the corpus: ids and content, in the order of ids."""
-    asked = [
-        digest(*(part.encode() for part in (query_id, item_key(query.item), query.instruction or "")))
-        for query_id, query in sorted(queries.items())
-    ]
-    documents = [
-        digest(doc_id.encode(), item_key(document.item).encode())
-        for doc_id, document in sorted(corpus.items())
-    ]
-    return {
-        "queries_sha256": digest(*(each.encode() for each in asked)),
-        "corpus_sha256": digest(*(each.encode() for each in documents)),
-    }
 
 
 def measure_first_stage(

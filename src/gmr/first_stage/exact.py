@@ -15,7 +15,8 @@ from gmr.first_stage.vectors import VectorFolder
 
 Vectors = npt.NDArray[np.float32]
 
-BLOCK_DOCUMENTS = 1024
+# Small enough that a bar moves and that little is lost when a large model is stopped.
+BLOCK_DOCUMENTS = 256
 BLOCK_QUERIES = 1024
 
 

@@ -1,28 +1,19 @@
-"""A frozen first stage on disk: a TREC run and the record beside it, written once and checked before every use.
+"""A frozen first stage on disk: a TREC run and the record beside it, checked before every use.
 
 vaswani.trec.gz      the run
 vaswani.json         its digest, the retriever, the data, the counts, and how good it is
 """
 
-import gzip
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from gmr.core.environment import versions
 from gmr.core.errors import DataError, UsageError
-from gmr.core.files import (
-    atomic_write_bytes,
-    atomic_write_json,
-    digest,
-    parse_json_object,
-    read_text,
-    sha256_file,
-)
-from gmr.core.nouns import Run
+from gmr.core.files import digest, parse_json_object, read_text, sha256_file
+from gmr.core.items import item_key
+from gmr.core.nouns import Document, Query, Run
 from gmr.core.tasks import RerankTask
 from gmr.core.trec import read_run, run_lines
-from gmr.first_stage.build import FirstStage, data_facts
 
 FORMAT = 1
 SUFFIXES = (".trec", ".trec.gz", ".run", ".run.gz", ".txt", ".txt.gz")
@@ -36,45 +27,6 @@ def record_path(run_path: Path) -> Path:
         if name.endswith(suffix) and name != suffix:
             return run_path.with_name(f"{name.removesuffix(suffix)}.json")
     raise UsageError(f"{run_path}: a run is called {', '.join('*' + suffix for suffix in SUFFIXES)}")
-
-
-def write_first_stage(
-    first_stage: FirstStage, path: Path, *, task: str, measured: Mapping[str, float], tag: str | None = None
-) -> dict[str, Any]:
-    """Write the run, then its record, which is returned; the same first stage gives the same bytes.
-
-    Args:
-        first_stage: from ``build``.
-        path: of the run; it is compressed when the name ends in ``.gz``.
-        task: name of the task.
-        measured: from ``measure_first_stage``.
-        tag: last column of the run; the retriever's name by default.
-
-    Raises:
-        UsageError: the path has no suffix of a run.
-        DataError: an id cannot stand in a TREC run, or the files cannot be written.
-    """
-    beside = record_path(path)
-    lines = run_lines(first_stage.run, tag=tag or str(first_stage.retriever["name"]))
-    text = "".join(f"{line}\n" for line in lines).encode()
-    # No name and no time in the header: the same run is the same file.
-    data = gzip.compress(text, compresslevel=9, mtime=0) if path.suffix == ".gz" else text
-    atomic_write_bytes(path, data)
-    record = {
-        "format": FORMAT,
-        "file": path.name,
-        "sha256": sha256_file(path),
-        "run_sha256": run_digest(first_stage.run),
-        "task": task,
-        "depth": first_stage.depth,
-        "retriever": dict(first_stage.retriever),
-        "data": dict(first_stage.data),
-        "counts": dict(first_stage.counts),
-        "measured": {name: round(value, 6) for name, value in measured.items()},
-        "versions": _versions(),
-    }
-    atomic_write_json(beside, record)
-    return record
 
 
 def run_digest(run: Run) -> str:
@@ -94,11 +46,11 @@ def verify(path: Path, *, task: RerankTask | None = None) -> dict[str, Any]:
         DataError: there is no record, it is no record, it is of another file, the run was changed, or the task has
             other queries or documents.
     """
-    _, record = read_first_stage(path, task=task)
+    _, record = read_frozen_run(path, task=task)
     return record
 
 
-def read_first_stage(
+def read_frozen_run(
     path: Path, *, task: RerankTask | None = None
 ) -> tuple[dict[str, dict[str, float]], dict[str, Any]]:
     """Run and record of a frozen first stage, with the checks of `verify`."""
@@ -144,13 +96,17 @@ def _check_data(path: Path, record: Mapping[str, Any], task: RerankTask) -> None
         )
 
 
-def _versions() -> dict[str, str]:
-    from importlib import metadata
-
-    found = versions()
-    for package in ("bm25s", "sentence-transformers"):
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+def data_facts(queries: Mapping[str, Query], corpus: Mapping[str, Document]) -> dict[str, str]:
+    """Digests of the queries (with their instructions) and of the corpus: ids and content, in the order of ids."""
+    asked = [
+        digest(*(part.encode() for part in (query_id, item_key(query.item), query.instruction or "")))
+        for query_id, query in sorted(queries.items())
+    ]
+    documents = [
+        digest(doc_id.encode(), item_key(document.item).encode())
+        for doc_id, document in sorted(corpus.items())
+    ]
+    return {
+        "queries_sha256": digest(*(each.encode() for each in asked)),
+        "corpus_sha256": digest(*(each.encode() for each in documents)),
+    }

@@ -7,10 +7,11 @@ import pytest
 
 from gmr.core.errors import DataError, UsageError
 from gmr.core.files import sha256_file
+from gmr.core.frozen_runs import read_frozen_run, record_path, run_digest, verify
 from gmr.core.trec import read_run
 from gmr.first_stage.bm25 import BM25
 from gmr.first_stage.build import build, measure_first_stage
-from gmr.first_stage.frozen import read_first_stage, record_path, run_digest, verify, write_first_stage
+from gmr.first_stage.freeze import write_first_stage
 from tests.first_stage.items import queries, task, texts
 
 QRELS = {"q0": {"d0": 1}, "q1": {"d2": 1}}
@@ -50,7 +51,7 @@ def test_the_record_says_where_the_run_came_from(tmp_path):
 
 def test_run_and_record_are_read_back(tmp_path):
     record = freeze(tmp_path / "a.trec.gz")
-    run, again = read_first_stage(tmp_path / "a.trec.gz", task=tiny())
+    run, again = read_frozen_run(tmp_path / "a.trec.gz", task=tiny())
     assert again == record
     assert run == read_run(tmp_path / "a.trec.gz")
     found = build(tiny().queries, tiny().corpus, BM25(), depth=3)
