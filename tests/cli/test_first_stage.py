@@ -147,6 +147,15 @@ def test_pictures_of_the_embedded_suite_are_found_by_pixels(real_gmr: Gmr, tmp_p
     assert record["measured"]["recall@50"] > 0.8
 
 
+def test_relevant_documents_that_are_left_out_as_the_query_itself_are_told(
+    real_gmr: Gmr, tmp_path: Path
+) -> None:
+    words = ["first-stage", "--suite", "glyphs", "--task-type", "i2i", "--limit", 20, "-r", "pixels"]
+    outcome = real_gmr(*words, "--exclude-self", "content", "-o", tmp_path)
+    assert outcome.status == 0, outcome.err
+    assert "documents were left out as the query itself that are judged relevant" in outcome.err
+
+
 def test_tasks_that_a_retriever_cannot_search_are_an_error_by_name(real_gmr: Gmr, tmp_path: Path) -> None:
     outcome = real_gmr("first-stage", "--suite", "glyphs", "--task-type", "i2i", "-r", "bm25", "-o", tmp_path)
     assert outcome.status == 65

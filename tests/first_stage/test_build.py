@@ -124,6 +124,7 @@ def test_the_query_itself_is_left_out_on_request_and_the_depth_is_still_reached(
     by_content = build(asked, corpus, BM25(), depth=2, exclude_self="content")
     assert list(by_content.run["d0"]) == ["d3", "d2"]
     assert by_content.counts["own_documents_left_out"] == 2
+    assert by_content.own == {"d0": {"d0", "d1"}}
     assert by_content.retriever["exclude_self"] == "content"
 
 

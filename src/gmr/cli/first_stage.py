@@ -234,10 +234,22 @@ def _build(
             print_note(
                 f"{task.name}: {lacking} of {len(task.queries)} queries have no candidate; they count 0"
             )
+        if wanted := _num_relevant(found.own, task):
+            print_note(
+                f"{task.name}: {wanted} documents were left out as the query itself that are judged relevant"
+            )
         measured = measure_first_stage(found, task.qrels, measures=["ndcg@10", task.measure])
         records.append(write_first_stage(found, paths[task.name], task=task.name, measured=measured))
         print_note(f"wrote {paths[task.name]} and its record")
     return records
+
+
+def _num_relevant(doc_ids: Mapping[str, frozenset[str]], task: "RerankTask") -> int:
+    return sum(
+        task.qrels.get(query_id, {}).get(doc_id, 0) >= 1
+        for query_id, ids in doc_ids.items()
+        for doc_id in ids
+    )
 
 
 def _verify(runs: Sequence[Path], tasks: "Sequence[RerankTask]") -> None:

@@ -28,6 +28,7 @@ class FirstStage:
         depth: most candidates of a query.
         retriever: name, options and digests of what found them.
         data: digests and numbers of the queries and the corpus.
+        own: query id to the documents that were left out as the query itself.
         counts: queries, documents, candidates, queries with fewer than ``depth`` or none, and own documents left out.
     """
 
@@ -35,6 +36,7 @@ class FirstStage:
     depth: int
     retriever: Mapping[str, Any]
     data: Mapping[str, Any]
+    own: Mapping[str, frozenset[str]]
     counts: Mapping[str, int]
 
 
@@ -70,10 +72,11 @@ def build(
     deeper = depth + max(map(len, own.values()), default=0)
     found = retriever.search(queries, corpus, depth=deeper)
     run: dict[str, dict[str, float]] = {}
-    num_own = 0
+    left_out: dict[str, frozenset[str]] = {}
     for query_id in queries:
         scores, mine = found.get(query_id, {}), own.get(query_id, frozenset())
-        num_own += len(mine & scores.keys())
+        if mine := mine & scores.keys():
+            left_out[query_id] = mine
         kept = [doc_id for doc_id in scores if doc_id not in mine][:depth]
         if kept:
             run[query_id] = {doc_id: scores[doc_id] for doc_id in kept}
@@ -87,9 +90,9 @@ def build(
         "queries_with_fewer_than_depth": sum(len(run.get(query_id, {})) < depth for query_id in queries),
     }
     if exclude_self is not None:
-        counts["own_documents_left_out"] = num_own
+        counts["own_documents_left_out"] = sum(map(len, left_out.values()))
     facts = {**retriever.facts(), "exclude_self": exclude_self}
-    return FirstStage(run, depth, facts, data_facts(queries, corpus), counts)
+    return FirstStage(run, depth, facts, data_facts(queries, corpus), left_out, counts)
 
 
 def measure_first_stage(
