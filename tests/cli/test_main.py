@@ -115,7 +115,7 @@ def test_version_is_the_packages(gmr: Gmr) -> None:
     assert gmr("--version") == Outcome(0, f"gmr {package.__version__}\n", "")
 
 
-@pytest.mark.parametrize("command", ["rank", "train", "evaluate", "bench", "demo", "info"])
+@pytest.mark.parametrize("command", ["rank", "first-stage", "train", "evaluate", "bench", "demo", "info"])
 def test_every_command_explains_itself_with_examples(gmr: Gmr, command: str) -> None:
     outcome = gmr(command, "--help")
     assert outcome.status == 0

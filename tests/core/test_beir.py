@@ -260,6 +260,17 @@ def test_a_folder_without_candidates_is_a_task_without_them_when_that_is_asked_f
     make(tmp_path, **{"top_ranked.jsonl": None})
     task = read_beir(tmp_path, needs_first_stage=False)
     assert (task.first_stage, set(task.qrels)) == ({}, {"q"})
+    make(tmp_path, **{"run.a.trec": "q Q0 a 1 1 t\n", "run.b.trec": "q Q0 a 1 1 t\n"})
+    assert read_beir(tmp_path, needs_first_stage=False).first_stage == {}
+
+
+def test_a_task_without_candidates_is_written_and_read_back(tmp_path):
+    make(tmp_path, **{"top_ranked.jsonl": None})
+    task = read_beir(tmp_path, needs_first_stage=False)
+    write_beir(task, tmp_path / "copy")
+    assert not (tmp_path / "copy" / "first_stage.trec").exists()
+    again = read_beir(tmp_path / "copy", needs_first_stage=False)
+    assert (again.first_stage, again.queries, again.corpus) == ({}, task.queries, task.corpus)
 
 
 def test_judgments_in_a_table_are_checked_as_those_in_files(tmp_path):

@@ -31,7 +31,10 @@ def test_importing_the_package_loads_nothing_heavy() -> None:
     assert run_python("import gmr, gmr.core.errors") == "heavy: []"
 
 
-@pytest.mark.parametrize("arguments", ["'--help'", "'rank', '--help'", "'--version'", "'train', '--list'"])
+@pytest.mark.parametrize(
+    "arguments",
+    ["'--help'", "'rank', '--help'", "'--version'", "'train', '--list'", "'first-stage', '--help'"],
+)
 def test_help_loads_nothing_heavy(arguments: str) -> None:
     assert run_python(HELP.format(arguments=arguments)) == "heavy: []"
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from gmr import __version__
-from gmr.cli import demo, evaluate, info, rank, train
+from gmr.cli import demo, evaluate, first_stage, info, rank, train
 from gmr.cli.bench.app import app as bench_app
 from gmr.cli.console import examples, print_line, print_note, reflow, showing_log
 from gmr.core.errors import GmrError
@@ -37,6 +37,7 @@ EPILOG = "\n\n".join(
 COMMANDS: dict[str, tuple[str, Callable[..., None], str]] = {
     "rank": ("Use a model", rank.rank, rank.EPILOG),
     "evaluate": ("Use a model", evaluate.evaluate, evaluate.EPILOG),
+    "first-stage": ("Make data", first_stage.first_stage, first_stage.EPILOG),
     "train": ("Make a model", train.train, train.EPILOG),
     "demo": ("Look around", demo.demo, demo.EPILOG),
     "info": ("Look around", info.info, info.EPILOG),

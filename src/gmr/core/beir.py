@@ -125,7 +125,7 @@ def beir_source(folder: Path, *, split: str = "test", instruction: str | None = 
 
 
 def write_beir(task: RerankTask, folder: Path | str, *, split: str = "test") -> None:
-    """Write a task as a folder that `read_beir` reads back as an equal one.
+    """Write a task as a folder that `read_beir` reads back as an equal one, with its candidates if it has any.
 
     Pictures become ``images/<sha256>.<format>``: file bytes as they are, Pillow images as PNG (so that their
     keys, which are of pixels, become keys of files).
@@ -150,12 +150,13 @@ def write_beir(task: RerankTask, folder: Path | str, *, split: str = "test") -> 
         rows.append(row)
     atomic_write_jsonl(folder / "queries.jsonl", rows)
     write_qrels(task.qrels, folder / "qrels" / f"{split}.tsv")
-    write_run(task.first_stage, folder / FIRST_STAGE)
-    ranked = (
-        {"query-id": query_id, "corpus-ids": [document.doc_id for document in task.candidates(query_id)]}
-        for query_id in task.first_stage
-    )
-    atomic_write_jsonl(folder / "top_ranked.jsonl", ranked)
+    if task.first_stage:  # an empty run could not be read
+        write_run(task.first_stage, folder / FIRST_STAGE)
+        ranked = (
+            {"query-id": query_id, "corpus-ids": [document.doc_id for document in task.candidates(query_id)]}
+            for query_id in task.first_stage
+        )
+        atomic_write_jsonl(folder / "top_ranked.jsonl", ranked)
     about = {"name": task.name, "task_type": task.task_type, "measure": task.measure}
     atomic_write_json(folder / "task.json", about)
 
@@ -212,9 +213,11 @@ def _read_first_stage(folder: Path, split: str, is_needed: bool) -> Run:
     runs = [path for path in (folder / FIRST_STAGE, folder / f"{FIRST_STAGE}.gz") if path.is_file()] or runs
     if len(runs) == 1:
         return read_run(runs[0])
-    if runs:
+    if runs and is_needed:
         names = ", ".join(path.name for path in runs)
         raise DataError(f"{folder}: several runs ({names}); name the first stage, or call it {FIRST_STAGE}")
+    if runs:  # candidates are yet to be found, and none of these is meant
+        return {}
     if not find_table(folder, "top_ranked", split=split):
         if not is_needed:
             return {}

@@ -29,6 +29,7 @@ from gmr.modeling.precision import fast_products
 from gmr.modeling.processor import PromptProcessor
 from gmr.modeling.quantization import QUANTIZATIONS
 from gmr.modeling.self_check import check_forked, check_model, check_packed
+from gmr.modeling.templates import Template
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,8 @@ ENGINES = ("packed", "forked", "padded", "invariant")
 LADDER = ("packed", "forked", "padded")
 CHECKS = {"packed": check_packed, "forked": check_forked, "invariant": check_packed}
 _QUIET_BELOW_BYTES = 2**30
+# The language-model head, which embedding models are published without.
+HEAD = "lm_head.weight"
 
 
 def load_model(
@@ -132,6 +135,44 @@ def load_model(
     return model
 
 
+def load_reader(
+    name_or_path: str | Path,
+    *,
+    template: Template,
+    dtype: str = "float32",
+    device: str | torch.device | None = None,
+    max_tokens: int | None = None,
+) -> RerankModel:
+    """A model that reads prompts of ``template`` for their hidden states; it has no answers, and no scores.
+
+    Args:
+        name_or_path: as for `load_model`: a plain checkpoint, with or without a language-model head, or a LoRA adapter.
+        template: prompt without answers.
+        dtype: of the weights: float32, bfloat16, float16, or auto for that of the checkpoint.
+        device: where to put the model; None for a GPU if there is one.
+        max_tokens: longest prompt; None for the template's.
+
+    Raises:
+        ModelError: if the model cannot be loaded as it is described.
+    """
+    folder = read_folder(resolve_folder(name_or_path))
+    base = folder if folder.base is None else read_folder(resolve_folder(folder.base))
+    config = _read_config(base.path)
+    has_tokenizer = (folder.path / "tokenizer_config.json").is_file()
+    processor = PromptProcessor.from_pretrained(
+        folder.path if has_tokenizer else base.path,
+        template=template,
+        max_tokens=max_tokens or template.max_tokens,
+        config=config.to_dict(),
+    )
+    backbone = _load_backbone(base.path, config, dtype=dtype, own_head=False, needs_head=False)
+    if folder.base is not None:
+        backbone = load_adapter(backbone, folder.path, dtype=backbone.dtype)
+    model = RerankModel(backbone, processor)
+    _move(model, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return model
+
+
 def choose_engine(model: RerankModel, engine: str, *, check: bool) -> str:
     """The engine asked for; for ``auto`` the fastest whose scores are right.
 
@@ -202,8 +243,8 @@ def _move(model: RerankModel, device: str | torch.device) -> None:
         raise ModelError(f"device {str(device)!r} cannot be used: {_first_line(error)}") from error
 
 
-def _load_backbone(path: Path, config: Any, *, dtype: str, own_head: bool) -> Any:
-    """The backbone with every tensor it describes read from the folder."""
+def _load_backbone(path: Path, config: Any, *, dtype: str, own_head: bool, needs_head: bool = True) -> Any:
+    """The backbone with every tensor it describes read from the folder; zeros for a head that nobody needs."""
     if dtype != "auto" and dtype not in DTYPES:
         raise ModelError(f"dtype {dtype!r} is unknown; known are auto, {', '.join(DTYPES)}")
     facts = backbone_facts(config, where=str(path))
@@ -222,6 +263,9 @@ def _load_backbone(path: Path, config: Any, *, dtype: str, own_head: bool) -> An
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{path}: the weights cannot be loaded: {_first_line(error)}") from error
     missing = sorted(report["missing_keys"])
+    if not needs_head and HEAD in missing:
+        torch.nn.init.zeros_(backbone.get_output_embeddings().weight)
+        missing.remove(HEAD)
     if missing:
         raise ModelError(
             f"{path}: {len(missing)} tensors that {facts.architecture} needs are not in the checkpoint"

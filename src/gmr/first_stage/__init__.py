@@ -1,0 +1,1 @@
+"""First stages: retrievers that find candidates in a whole corpus, and runs that are frozen with a record."""
