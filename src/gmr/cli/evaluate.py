@@ -22,6 +22,7 @@ from gmr.cli.names import (
     parse_measures,
     refuse_twice,
 )
+from gmr.cli.tasks import SUITE_HELP, DataRoot, load_tasks
 from gmr.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -59,7 +60,8 @@ def evaluate(
         Path | None,
         typer.Option(help="TREC run with the candidates of --task; those in the folder when not given."),
     ] = None,
-    suite: Annotated[str | None, typer.Option(help="A suite of tasks: glyphs.")] = None,
+    suite: Annotated[str | None, typer.Option(help=SUITE_HELP)] = None,
+    data_root: DataRoot = None,
     split: Annotated[str, typer.Option(help="Split of the suite or folder.")] = "test",
     task_type: Annotated[
         list[str] | None,
@@ -111,8 +113,14 @@ def evaluate(
         measures = measures or [DEFAULT_MEASURE]
         results = _measure_runs(run, qrels, measures)
     else:
-        tasks = _load_tasks(
-            task or [], suite, split=split, first_stage=first_stage, task_types=task_type, limit=limit
+        tasks = load_tasks(
+            suite,
+            task or [],
+            split=split,
+            first_stage=first_stage,
+            task_types=task_type,
+            limit=limit,
+            data_root=data_root,
         )
         own = {each.measure for each in tasks}
         measures = measures or (list(own) if len(own) == 1 else [DEFAULT_MEASURE])
@@ -153,38 +161,6 @@ def _measure_runs(paths: list[Path], qrels_path: Path, measures: list[str]) -> "
         # A run file does not say what its ids stand for, so there is no task type to name.
         results[name] = [TaskResult(qrels_path.name, "", scores, evaluate(scores, qrels, parsed), coverage)]
     return results
-
-
-def _load_tasks(
-    folders: list[Path],
-    suite: str | None,
-    *,
-    split: str,
-    first_stage: Path | None,
-    task_types: list[str] | None,
-    limit: int | None,
-) -> "list[RerankTask]":
-    if bool(folders) == bool(suite):
-        raise UsageError("name what to measure on: --task FOLDER (repeatable) or --suite glyphs, one of them")
-    if first_stage is not None and len(folders) != 1:
-        raise UsageError("--first-stage belongs to one --task")
-    if suite is not None:
-        from gmr import suites
-
-        if suite not in suites.SUITES:
-            raise UsageError(f"--suite: unknown suite {suite!r}; there are {', '.join(suites.SUITES)}")
-        if split not in suites.splits(suite):
-            raise UsageError(
-                f"--split: {suite} has no {split!r}; there are {', '.join(suites.splits(suite))}"
-            )
-        return suites.load(suite, split=split, task_types=task_types, limit=limit)
-    if task_types or limit:
-        raise UsageError("--task-type and --limit choose from a suite; a --task folder is measured whole")
-    from gmr.core.datasets import read_beir
-
-    tasks = [read_beir(folder, split=split, first_stage=first_stage) for folder in folders]
-    refuse_twice("--task", [task.name for task in tasks])
-    return tasks
 
 
 def _measure_models(

@@ -8,6 +8,7 @@ import typer
 
 from gmr.cli.console import examples, print_note, print_table
 from gmr.cli.names import Dtype, check_device
+from gmr.cli.tasks import SUITE_HELP, AllowCounts, AllowUnpinned, DataRoot, PictureRoot, load_tasks
 from gmr.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +37,15 @@ def first_stage(
         list[Path] | None,
         typer.Option("--task", metavar="FOLDER", help="A folder in BEIR layout; repeatable."),
     ] = None,
-    suite: Annotated[str | None, typer.Option(help="A suite of tasks: glyphs.")] = None,
+    suite: Annotated[str | None, typer.Option(help=SUITE_HELP)] = None,
+    name: Annotated[
+        list[str] | None,
+        typer.Option("--name", metavar="PATTERN", help="Keep tasks of this name of the suite; repeatable."),
+    ] = None,
+    data_root: DataRoot = None,
+    picture_root: PictureRoot = None,
+    allow_unpinned: AllowUnpinned = False,
+    allow_counts: AllowCounts = False,
     split: Annotated[str, typer.Option(help="Split of the suite or folder.")] = "test",
     task_type: Annotated[
         list[str] | None,
@@ -129,10 +138,21 @@ def first_stage(
     written as a TREC run, with a record beside it (.json): digests of run, model and corpus, all options, and recall
     along the depth. Relevant documents that were not found are never added.
     """
+    chosen: dict[str, Any] = {
+        "split": split,
+        "names": name,
+        "task_types": task_type,
+        "limit": limit,
+        "data_root": data_root,
+        "picture_root": picture_root,
+        "allow_unpinned": allow_unpinned,
+        "allow_counts": allow_counts,
+        "needs_first_stage": False,
+    }
     if verify:
         if retriever or output:
             raise UsageError("--verify only checks: leave --retriever and --output out")
-        _verify(verify, _load_tasks(task or [], suite, split, task_type, limit) if task or suite else [])
+        _verify(verify, load_tasks(suite, task or [], **chosen) if task or suite else [])
         return
     if retriever is None or output is None:
         raise UsageError(
@@ -154,41 +174,15 @@ def first_stage(
         "rank_constant": rank_constant,
         "scale": scale,
     }
-    tasks = _load_tasks(task or [], suite, split, task_type, limit)
+    tasks = load_tasks(suite, task or [], **chosen)
     paths = _output_paths([each.name for each in tasks], output, overwrite=overwrite)
     records = _build(tasks, paths, retriever, options, depth=depth, exclude_self=exclude_self)
     _print_records(records)
 
 
-def _load_tasks(
-    folders: list[Path], suite: str | None, split: str, task_types: list[str] | None, limit: int | None
-) -> "list[RerankTask]":
-    if bool(folders) == bool(suite):
-        raise UsageError("name what to search: --task FOLDER (repeatable) or --suite glyphs, one of them")
-    if suite is not None:
-        from gmr import suites
-
-        if suite not in suites.SUITES:
-            raise UsageError(f"--suite: unknown suite {suite!r}; there are {', '.join(suites.SUITES)}")
-        if split not in suites.splits(suite):
-            raise UsageError(
-                f"--split: {suite} has no {split!r}; there are {', '.join(suites.splits(suite))}"
-            )
-        return suites.load(suite, split=split, task_types=task_types, limit=limit)
-    if task_types or limit:
-        raise UsageError("--task-type and --limit choose from a suite; a --task folder is searched whole")
-    from gmr.core.datasets import read_beir
-
-    tasks = [read_beir(folder, split=split, needs_first_stage=False) for folder in folders]
-    names = [each.name for each in tasks]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise UsageError(f"--task: {twice[0]!r} is given twice")
-    return tasks
-
-
 def _output_paths(names: Sequence[str], output: Path, *, overwrite: bool) -> dict[str, Path]:
     """The run of each task: ``output`` itself, or a file in it."""
-    from gmr.cli.results import file_names
+    from gmr.core.files import file_names
     from gmr.core.frozen_runs import SUFFIXES, record_path
 
     if output.name.endswith(SUFFIXES):
@@ -212,7 +206,7 @@ def _build(
     depth: int,
     exclude_self: str | None,
 ) -> list[dict[str, Any]]:
-    from gmr.cli.results import file_names
+    from gmr.core.files import file_names
     from gmr.first_stage.build import build, measure_first_stage
     from gmr.first_stage.freeze import write_first_stage
     from gmr.first_stage.spelling import TASK, find_retriever, is_file

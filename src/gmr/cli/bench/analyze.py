@@ -15,7 +15,16 @@ from gmr.cli.console import (
     print_text,
     terminal_width,
 )
-from gmr.cli.names import ENGINE_HELP, QUANTIZE_HELP, Dtype, EngineName, QuantizeName, check_device
+from gmr.cli.names import (
+    ENGINE_HELP,
+    QUANTIZE_HELP,
+    Dtype,
+    EngineName,
+    QuantizeName,
+    check_device,
+    refuse_twice,
+)
+from gmr.cli.tasks import SUITE_HELP, DataRoot, load_tasks
 from gmr.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +60,8 @@ def analyze(
         list[Path] | None,
         typer.Option("--task", metavar="FOLDER", help="A folder in BEIR layout with candidates; repeatable."),
     ] = None,
-    suite: Annotated[str | None, typer.Option(help="A suite of tasks: glyphs.")] = None,
+    suite: Annotated[str | None, typer.Option(help=SUITE_HELP)] = None,
+    data_root: DataRoot = None,
     split: Annotated[str, typer.Option(help="Split of the suite or folder.")] = "test",
     task_type: Annotated[
         list[str] | None,
@@ -100,12 +110,12 @@ def analyze(
     from gmr.reranker import Reranker
 
     models = model or ["gmr-nano"]
-    _refuse_twice("--model", models)
+    refuse_twice("--model", models)
     unknown = [name for name in analysis or [] if name not in ANALYSES]
     if unknown:
         raise UsageError(f"--analysis: {unknown[0]!r} is unknown; there are {', '.join(ANALYSES)}")
     check_device(device)
-    tasks = _load_tasks(task or [], suite, split=split, task_types=task_type)
+    tasks = load_tasks(suite, task or [], split=split, task_types=task_type, data_root=data_root)
     runs = _read_runs(run or [], tasks, is_folder=bool(task))
     reports: dict[str, AnalysisReport] = {}
     for name in models:
@@ -135,16 +145,6 @@ def analyze(
         _write(output, reports)
 
 
-def _load_tasks(
-    folders: list[Path], suite: str | None, *, split: str, task_types: list[str] | None
-) -> "list[RerankTask]":
-    from gmr.cli import evaluate
-
-    return evaluate._load_tasks(
-        folders, suite, split=split, first_stage=None, task_types=task_types, limit=None
-    )
-
-
 def _read_runs(
     paths: list[Path], tasks: "list[RerankTask]", *, is_folder: bool
 ) -> "dict[str, dict[str, Run]]":
@@ -155,7 +155,7 @@ def _read_runs(
     from gmr.core.trec import read_run
 
     names = [str(path) for path in paths]
-    _refuse_twice("--run", names)
+    refuse_twice("--run", names)
     return {name: {tasks[0].name: read_run(path)} for name, path in zip(names, paths, strict=True)}
 
 
@@ -215,7 +215,3 @@ def _write(folder: Path, reports: "Mapping[str, AnalysisReport]") -> None:
     print_note(f"wrote {folder}/")
 
 
-def _refuse_twice(option: str, names: list[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise UsageError(f"{option}: {twice[0]!r} is given twice")

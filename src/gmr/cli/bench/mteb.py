@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gmr.cli.console import examples, print_note, print_table, print_text
-from gmr.cli.names import ENGINE_HELP, Dtype, EngineName, check_device
+from gmr.cli.names import ENGINE_HELP, Dtype, EngineName, check_device, parse_measures
+from gmr.cli.tasks import DataRoot, load_tasks
 from gmr.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ def mteb(
         ),
     ] = None,
     suite: Annotated[str | None, typer.Option(help="A suite of gmr's, run by mteb: glyphs.")] = None,
+    data_root: DataRoot = None,
     split: Annotated[str, typer.Option(help="Split of the suite.")] = "test",
     limit: Annotated[int | None, typer.Option(min=1, help="Queries of each task of the suite.")] = None,
     first_stage: Annotated[
@@ -81,7 +83,7 @@ def mteb(
 
     tasks: list[Any] = list(task or [])
     if suite is not None:
-        tasks = [as_mteb_task(each) for each in _load_suite(suite, split, limit=limit)]
+        tasks = [as_mteb_task(each) for each in load_tasks(suite, [], split=split, limit=limit, data_root=data_root)]
     candidates = _read_first_stage(first_stage) if first_stage is not None else None
     options: dict[str, Any] = {"dtype": str(dtype), "engine": str(engine), "device": check_device(device)}
     ours = mteb_model(model, instruction=instruction, **options)
@@ -99,6 +101,7 @@ def import_(
         Path, typer.Argument(help="A file of mteb's, of predictions or results, or a folder of either.")
     ],
     suite: Annotated[str | None, typer.Option(help="The suite that was predicted: glyphs.")] = None,
+    data_root: DataRoot = None,
     task: Annotated[
         Path | None,
         typer.Option("--task", metavar="FOLDER", help="The task that was predicted, in BEIR layout."),
@@ -132,7 +135,7 @@ def import_(
         raise UsageError("--suite and --task: give one of them")
     if limit is not None and suite is None:
         raise UsageError("--limit belongs to --suite")
-    measures = _parse_measures(measure or [])
+    measures = parse_measures(measure or [])
     if suite is None and task is None:
         if output is not None or subset is not None or predicted_split is not None:
             raise UsageError(
@@ -145,7 +148,16 @@ def import_(
     from gmr.cli.results import print_results, write_results
 
     predictions = [read_predictions(each) for each in (find_predictions(path) if path.is_dir() else [path])]
-    tasks = {each.name: each for each in _load_tasks(suite, task, split, limit=limit)}
+    # Predictions are their own candidates: a folder need not have any.
+    judged_tasks = load_tasks(
+        suite,
+        [task] if task is not None else [],
+        split=split,
+        limit=limit,
+        data_root=data_root,
+        needs_first_stage=False,
+    )
+    tasks = {each.name: each for each in judged_tasks}
     own = {each.measure for each in tasks.values()}
     measures = measures or (list(own) if len(own) == 1 else ["ndcg@10"])
     results: dict[str, list[TaskResult]] = {}
@@ -162,27 +174,6 @@ def import_(
         print_note(f"wrote {output}/")
 
 
-def _load_suite(name: str, split: str, *, limit: int | None = None) -> "list[RerankTask]":
-    from gmr import suites
-
-    if name not in suites.SUITES:
-        raise UsageError(f"--suite: unknown suite {name!r}; there are {', '.join(suites.SUITES)}")
-    if split not in suites.splits(name):
-        raise UsageError(f"--split: {name} has no {split!r}; there are {', '.join(suites.splits(name))}")
-    return suites.load(name, split=split, limit=limit)
-
-
-def _load_tasks(
-    suite: str | None, folder: Path | None, split: str, *, limit: int | None
-) -> "list[RerankTask]":
-    if suite is not None:
-        return _load_suite(suite, split, limit=limit)
-    from gmr.core.datasets import read_beir
-
-    # Predictions are their own candidates: the folder need not have any.
-    return [read_beir(str(folder), split=split, needs_first_stage=False)]
-
-
 def _read_first_stage(path: Path) -> Any:
     if path.suffix != ".json":
         from gmr.core.trec import read_run
@@ -191,15 +182,6 @@ def _read_first_stage(path: Path) -> Any:
     from gmr.bench.mteb import read_predictions
 
     return read_predictions(path).run()
-
-
-def _parse_measures(names: list[str]) -> list[str]:
-    from gmr.metrics.measures import parse_measure
-
-    try:
-        return list(dict.fromkeys(str(parse_measure(name)) for name in names))
-    except ValueError as error:
-        raise UsageError(f"--measure: {error}") from None
 
 
 def _task_of(predictions: "Predictions", tasks: "dict[str, RerankTask]", *, is_alone: bool) -> "RerankTask":

@@ -19,6 +19,17 @@ from gmr.cli.names import (
     parse_measures,
     refuse_twice,
 )
+from gmr.cli.tasks import (
+    SUITE_HELP,
+    WHAT,
+    AllowCounts,
+    AllowUnpinned,
+    DataRoot,
+    PictureRoot,
+    RunsRoot,
+    load_tasks,
+    suite_name,
+)
 from gmr.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -33,7 +44,7 @@ EPILOG = examples(
     "gmr bench --suite glyphs --model BIG --shards 1/4    (and 2/4, 3/4, 4/4; then once without --shards)",
 )
 DEFAULT_MODEL = "gmr-nano"
-WHAT, MODELS, RUNNING = "What to measure on", "Models", "How to run, and where results go"
+MODELS, RUNNING = "Models", "How to run, and where results go"
 
 
 def run(
@@ -44,7 +55,7 @@ def run(
         typer.Option(
             metavar="NAME",
             rich_help_panel=WHAT,
-            help="A suite of tasks (gmr bench suites lists them), or a TOML file.",
+            help=SUITE_HELP,
         ),
     ] = None,
     folder: Annotated[
@@ -106,22 +117,11 @@ def run(
             help="ndcg@10, rr@10, …; repeatable; each task's own when not given.",
         ),
     ] = None,
-    data_root: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", rich_help_panel=WHAT, help="Where the data of suites that are not embedded lies."
-        ),
-    ] = None,
-    runs_root: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", rich_help_panel=WHAT, help="Where the first stages of such suites lie."),
-    ] = None,
-    allow_unpinned: Annotated[
-        bool,
-        typer.Option(
-            "--allow-unpinned", rich_help_panel=WHAT, help="Take data sets whose revision is not pinned."
-        ),
-    ] = False,
+    data_root: DataRoot = None,
+    runs_root: RunsRoot = None,
+    picture_root: PictureRoot = None,
+    allow_unpinned: AllowUnpinned = False,
+    allow_counts: AllowCounts = False,
     template: Annotated[
         str | None,
         typer.Option(
@@ -234,7 +234,10 @@ def run(
         depth=depth,
         data_root=data_root,
         runs_root=runs_root,
+        picture_root=picture_root,
         allow_unpinned=allow_unpinned,
+        allow_counts=allow_counts,
+        folder_option="--folder",
     )
 
     from gmr.bench.run import STORE, Bench, Policy, run_bench, run_shard
@@ -280,34 +283,6 @@ def run(
         systems = [partial(_given, system) for system in scored]
     record = run_bench(bench, systems, output, store_path=store_path, bad=bad, progress=True)
     show(record, tasks, output, seed=seed)
-
-
-def load_tasks(suite: str | None, folders: list[Path], **options: Any) -> "list[RerankTask]":
-    """The tasks that the options name.
-
-    Raises:
-        UsageError: both or none of suite and folders are given.
-        DataError: the data cannot be read.
-    """
-    if bool(folders) == bool(suite):
-        raise UsageError("name what to measure on: --suite NAME or --folder FOLDER (repeatable), one of them")
-    from gmr import suites
-
-    if suite is not None:
-        if suite not in suites.SUITES:
-            raise UsageError(f"--suite: unknown suite {suite!r}; there are {', '.join(suites.SUITES)}")
-        keywords = ("split", "task_types", "limit")
-        return suites.load(suite, **{name: options[name] for name in keywords})
-    from gmr.core.datasets import read_beir
-
-    return [read_beir(folder, split=options["split"]) for folder in folders]
-
-
-def suite_name(suite: str | None, folders: list[Path]) -> str:
-    """What the results are called after: the suite, its file, or the folders."""
-    if suite is None:
-        return "+".join(folder.resolve().name for folder in folders)
-    return Path(suite).stem if suite.endswith(".toml") else suite
 
 
 def loads(models: list[str], options: dict[str, Any]) -> "list[Load]":
