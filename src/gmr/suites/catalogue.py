@@ -1,33 +1,190 @@
-"""The suites by name."""
+"""The suites by name: what each is, and how its tasks are loaded."""
 
-from collections.abc import Sequence
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Protocol
 
 from gmr.core.errors import DataError
+from gmr.core.nouns import TASK_TYPES
 from gmr.core.tasks import RerankTask, TrainingSet
 
-SUITES: dict[str, str] = {
-    "glyphs": "characters, their pictures and names; nine task types; embedded, needs no download",
+
+class Source(Protocol):
+    """What the module of a suite offers."""
+
+    SPLITS: Mapping[str, str]
+
+    def task_types(self, split: str, /) -> Mapping[str, str]:
+        """Task type by name of the task, without reading any data."""
+
+    def load_tasks(
+        self, data_root: Path, split: str, wanted: Sequence[str], /, *, limit: int | None = None
+    ) -> list[RerankTask]:
+        """The tasks of some names."""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A suite.
+
+    Attributes:
+        description: one line.
+        splits: their names, the first one the default.
+        needs_data: whether it is read from a folder.
+        source: its module, imported when it is asked for.
+        training: makes its training set of so many examples from a data root; None when it has none.
+    """
+
+    description: str
+    splits: tuple[str, ...]
+    needs_data: bool
+    source: Callable[[], Source]
+    training: Callable[[Path, int | None], TrainingSet] | None = None
+
+
+def _glyphs() -> Source:
+    from gmr.suites.glyphs import tasks
+
+    return tasks
+
+
+def _emoji() -> Source:
+    from gmr.suites.emoji import tasks
+
+    return tasks
+
+
+def _stamps() -> Source:
+    from gmr.suites.stamps import tasks
+
+    return tasks
+
+
+def _vaswani() -> Source:
+    from gmr.suites import vaswani
+
+    return vaswani
+
+
+def _xquad() -> Source:
+    from gmr.suites import xquad
+
+    return xquad
+
+
+def _train_glyphs(_data_root: Path, limit: int | None) -> TrainingSet:
+    from gmr.suites.glyphs import training
+
+    return training.training_set(limit=limit)
+
+
+def _train_emoji(data_root: Path, limit: int | None) -> TrainingSet:
+    from gmr.suites.emoji import training
+
+    return training.training_set(data_root, limit=limit)
+
+
+def _train_stamps(data_root: Path, limit: int | None) -> TrainingSet:
+    from gmr.suites.stamps import training
+
+    return training.training_set(data_root, limit=limit)
+
+
+CATALOGUE: dict[str, Suite] = {
+    "glyphs": Suite(
+        "characters, their pictures and names; nine task types; embedded, needs no download",
+        ("test", "known", "dev"),
+        False,
+        _glyphs,
+        _train_glyphs,
+    ),
+    "emoji": Suite(
+        "emoji by three vendors, named in 17 languages; nine task types, several pictures, interleaved; --data-root",
+        ("test", "dev"),
+        True,
+        _emoji,
+        _train_emoji,
+    ),
+    "stamps": Suite(
+        "photographs and drawings with captions in 58 languages; six task types; --data-root",
+        ("test", "dev"),
+        True,
+        _stamps,
+        _train_stamps,
+    ),
+    "vaswani": Suite(
+        "11,429 abstracts of physics, 93 queries, with its BM25 run; text; --data-root",
+        ("test",),
+        True,
+        _vaswani,
+    ),
+    "xquad": Suite(
+        "questions and paragraphs in 12 languages, within and across languages; text; --data-root",
+        ("test",),
+        True,
+        _xquad,
+    ),
 }
+SUITES: dict[str, str] = {name: suite.description for name, suite in CATALOGUE.items()}
 
 
 def load(
-    name: str, *, split: str = "test", task_types: Sequence[str] | None = None, limit: int | None = None
+    name: str,
+    *,
+    split: str = "test",
+    task_types: Sequence[str] | None = None,
+    limit: int | None = None,
+    data_root: Path | str | None = None,
+    names: Sequence[str] | None = None,
 ) -> list[RerankTask]:
     """The tasks of a suite.
 
     Args:
-        name: a key of ``SUITES``.
-        split: which part of it; ``glyphs`` has ``test``, ``known`` and ``dev``.
+        name: a key of ``CATALOGUE``.
+        split: which part of it, one of ``splits(name)``.
         task_types: which of the nine task types; all by default.
         limit: first so many queries of each task; all by default.
+        data_root: folder that holds the folders ``emoji``, ``stamps``, ``vaswani``, ``xquad``; ``glyphs`` needs none.
+        names: names of tasks, or patterns such as ``emoji-t2i*``; all by default.
 
     Raises:
-        DataError: unknown suite, split or task type.
+        DataError: unknown suite, split, task type or task; no data root, or none with the suite's data; damaged data.
     """
-    _check(name)
-    from gmr.suites.glyphs.tasks import load_tasks
+    suite = _suite(name)
+    if split not in suite.splits:
+        raise DataError(f"{name} has no split {split!r}; it has {', '.join(suite.splits)}")
+    wanted = task_names(name, split=split, task_types=task_types, names=names)
+    return suite.source().load_tasks(_root(name, data_root), split, wanted, limit=limit)
 
-    return load_tasks(split, task_types=task_types, limit=limit)
+
+def task_names(
+    name: str,
+    *,
+    split: str = "test",
+    task_types: Sequence[str] | None = None,
+    names: Sequence[str] | None = None,
+) -> list[str]:
+    """The names of a suite's tasks, in its order; no data is read.
+
+    Raises:
+        DataError: unknown suite or task type, or a pattern that no task matches.
+    """
+    types = _suite(name).source().task_types(split)
+    unknown = [task_type for task_type in task_types or () if task_type not in TASK_TYPES]
+    if unknown:
+        raise DataError(f"unknown task type {unknown[0]!r}; there are {', '.join(TASK_TYPES)}")
+    for pattern in names or ():
+        if not any(fnmatchcase(task, pattern) for task in types):
+            raise DataError(f"{name} has no task {pattern!r}{_nearest(pattern, list(types))}")
+    return [
+        task
+        for task, task_type in types.items()
+        if (task_types is None or task_type in task_types)
+        and (names is None or any(fnmatchcase(task, pattern) for pattern in names))
+    ]
 
 
 def splits(name: str) -> tuple[str, ...]:
@@ -36,24 +193,34 @@ def splits(name: str) -> tuple[str, ...]:
     Raises:
         DataError: unknown suite.
     """
-    _check(name)
-    from gmr.suites.glyphs.tasks import SPLITS
-
-    return tuple(SPLITS)
+    return _suite(name).splits
 
 
-def training_set(name: str, *, limit: int | None = None) -> TrainingSet:
+def training_set(name: str, *, limit: int | None = None, data_root: Path | str | None = None) -> TrainingSet:
     """The training examples of a suite, made when they are indexed.
 
     Raises:
-        DataError: unknown suite.
+        DataError: unknown suite, one without training examples, or no data root where it needs one.
     """
-    _check(name)
-    from gmr.suites.glyphs import training
+    suite = _suite(name)
+    if suite.training is None:
+        trained = ", ".join(key for key, value in CATALOGUE.items() if value.training is not None)
+        raise DataError(f"{name} has no training examples; these have: {trained}")
+    return suite.training(_root(name, data_root), limit)
 
-    return training.training_set(limit=limit)
+
+def _suite(name: str) -> Suite:
+    if name not in CATALOGUE:
+        raise DataError(f"unknown suite {name!r}{_nearest(name, list(CATALOGUE))}")
+    return CATALOGUE[name]
 
 
-def _check(name: str) -> None:
-    if name not in SUITES:
-        raise DataError(f"unknown suite {name!r}; there are {', '.join(SUITES)}")
+def _root(name: str, data_root: Path | str | None) -> Path:
+    if data_root is None and CATALOGUE[name].needs_data:
+        raise DataError(f"{name} is read from files: give --data-root, the folder that holds {name}/")
+    return Path(data_root or "")
+
+
+def _nearest(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"

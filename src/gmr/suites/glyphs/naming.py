@@ -6,12 +6,12 @@ from functools import cached_property
 
 from gmr.core.items import Item, Text, modality, text_of
 from gmr.core.tasks import TrainingSet
+from gmr.suites.draws import chance
 from gmr.suites.glyphs.characters import Character, characters
 from gmr.suites.glyphs.faces import NUM_VARIANTS, TRAIN_FACES
 from gmr.suites.glyphs.items import item_of, name_id
 from gmr.suites.glyphs.operations import Operation, operations
 from gmr.suites.glyphs.plans import query_item
-from gmr.suites.glyphs.queries import chance
 from gmr.suites.glyphs.training import training_set
 from gmr.suites.glyphs.wording import ENTITIES, INSTRUCTIONS, SCRIPTS, caption, plain_words, spelled_out
 

@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from gmr.suites.draws import chance
 from gmr.suites.glyphs.characters import Character
 from gmr.suites.glyphs.faces import DESIGNS, glyph_image
 from gmr.suites.glyphs.items import entry_id, glyph_id, name_id, page_id, pair_id
@@ -38,12 +39,6 @@ class QueryPlan:
     face: str | None = None
     traps: tuple[int, ...] = ()
     extra: tuple[str, ...] = ()
-
-
-def chance(*key: object, out_of: int) -> int:
-    """A number in ``range(out_of)`` that depends on the key alone: the same on every machine and Python."""
-    text = ":".join(str(part) for part in key)
-    return int(hashlib.sha256(text.encode()).hexdigest(), 16) % out_of
 
 
 def shuffled(characters: Sequence[Character], *key: object) -> list[Character]:

@@ -5,9 +5,9 @@ import json
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
-from gmr.core.errors import DataError
 from gmr.core.nouns import TASK_TYPES, Query
 from gmr.core.tasks import RerankTask
 from gmr.suites.glyphs.items import document
@@ -26,26 +26,20 @@ def _records(split: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in gzip.decompress(resource.read_bytes()).decode().splitlines()]
 
 
+def task_types(split: str) -> dict[str, str]:
+    """Task type by name of the task."""
+    return {_name(split, task_type): task_type for task_type in TASK_TYPES}
+
+
 def load_tasks(
-    split: str = "test", *, task_types: Sequence[str] | None = None, limit: int | None = None
+    _data_root: Path, split: str, wanted: Sequence[str], *, limit: int | None = None
 ) -> list[RerankTask]:
-    """One task per task type, in the order of ``TASK_TYPES``.
+    """The tasks of some names, one for each task type, in the order of ``TASK_TYPES``; embedded, so no data is read."""
+    return [_task(split, task_type, limit) for name, task_type in task_types(split).items() if name in wanted]
 
-    Args:
-        split: a key of ``SPLITS``.
-        task_types: which of the nine; all by default.
-        limit: first so many queries of each; all by default.
 
-    Raises:
-        DataError: unknown split or task type.
-    """
-    if split not in SPLITS:
-        raise DataError(f"glyphs has no split {split!r}; it has {', '.join(SPLITS)}")
-    wanted = TASK_TYPES if task_types is None else tuple(task_types)
-    unknown = [task_type for task_type in wanted if task_type not in TASK_TYPES]
-    if unknown:
-        raise DataError(f"unknown task type {unknown[0]!r}; there are {', '.join(TASK_TYPES)}")
-    return [_task(split, task_type, limit) for task_type in TASK_TYPES if task_type in wanted]
+def _name(split: str, task_type: str) -> str:
+    return f"glyphs-{task_type}" if split == "test" else f"glyphs-{task_type}-{split}"
 
 
 def _task(split: str, task_type: str, limit: int | None) -> RerankTask:
@@ -60,7 +54,7 @@ def _task(split: str, task_type: str, limit: int | None) -> RerankTask:
     }
     corpus = {doc_id: document(doc_id) for record in records for doc_id in record["first_stage"]}
     return RerankTask(
-        name=f"glyphs-{task_type}" if split == "test" else f"glyphs-{task_type}-{split}",
+        name=_name(split, task_type),
         task_type=task_type,
         queries=queries,
         corpus=corpus,

@@ -10,6 +10,7 @@ from typing import overload
 
 from gmr.core.nouns import TASK_TYPES, Query
 from gmr.core.tasks import LazyDocuments, TrainingExample, TrainingSet
+from gmr.suites.draws import chance
 from gmr.suites.glyphs.candidates import is_candidate
 from gmr.suites.glyphs.characters import Character, characters
 from gmr.suites.glyphs.faces import DESIGNS, NUM_PLACES, NUM_VARIANTS
@@ -17,7 +18,7 @@ from gmr.suites.glyphs.items import document, has_picture
 from gmr.suites.glyphs.neighbours import Neighbours
 from gmr.suites.glyphs.operations import operations
 from gmr.suites.glyphs.plans import instruction_of, plans, query_item
-from gmr.suites.glyphs.queries import Faces, QueryPlan, chance
+from gmr.suites.glyphs.queries import Faces, QueryPlan
 
 TRAIN_DESIGNS = ("sans", "mono")
 NUM_HARD_PER_KIND = 3
