@@ -20,7 +20,9 @@ def made_task(grades, first_stage, name="made", measure="ndcg@10"):
     """One query for each row; document ``j`` of query ``i`` is ``qi/j``."""
     queries = {f"q{i}": Query(f"q{i}", (Text("q"),)) for i in range(len(grades))}
     corpus = {
-        f"q{i}/{j}": Document(f"q{i}/{j}", (Text("d"),)) for i, row in enumerate(grades) for j in range(len(row))
+        f"q{i}/{j}": Document(f"q{i}/{j}", (Text("d"),))
+        for i, row in enumerate(grades)
+        for j in range(len(row))
     }
     table = lambda rows: {f"q{i}": {f"q{i}/{j}": v for j, v in enumerate(r)} for i, r in enumerate(rows)}  # noqa: E731
     return RerankTask(name, "t2t", queries, corpus, table(grades), table(first_stage), measure)
@@ -132,11 +134,12 @@ def test_the_interval_is_the_bootstrap_interval_but_for_the_draws():
 
 
 def test_every_task_weighs_the_same_in_the_mean_and_is_resampled_alone():
-    tasks = [text_task("a", num_queries=40, num_candidates=20), text_task("b", num_queries=40, num_candidates=20)]
-    runs = [noisy_run(task, seed) for seed, task in enumerate(tasks)]
-    tables = [
-        depth_values(task, {"m": run}, depths=(1, 20)) for task, run in zip(tasks, runs, strict=True)
+    tasks = [
+        text_task("a", num_queries=40, num_candidates=20),
+        text_task("b", num_queries=40, num_candidates=20),
     ]
+    runs = [noisy_run(task, seed) for seed, task in enumerate(tasks)]
+    tables = [depth_values(task, {"m": run}, depths=(1, 20)) for task, run in zip(tasks, runs, strict=True)]
     values = [table.systems["m"][-1] for table in tables]
     pooled = depth_curves(tables).systems["m"][-1]
     exact = stratified_interval(values)

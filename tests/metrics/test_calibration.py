@@ -116,9 +116,7 @@ def test_bins_of_equal_mass_hold_the_same_number_of_distinct_scores():
     scores = generator.permutation(np.linspace(-3, 3, 60))
     relevant = generator.random(60) < probabilities(scores)
     order = np.argsort(scores)
-    gaps = [
-        abs(probabilities(scores[block]).sum() - relevant[block].sum()) for block in np.split(order, 6)
-    ]
+    gaps = [abs(probabilities(scores[block]).sum() - relevant[block].sum()) for block in np.split(order, 6)]
     found = expected_calibration_error(scores, relevant, num_bins=6, equal_mass=True)
     assert found == pytest.approx(sum(gaps) / 60)
 
@@ -197,7 +195,9 @@ def test_what_cannot_be_calibrated_is_refused(scores, relevant, message):
         calibrate(scores, relevant)
 
 
-@pytest.mark.parametrize("call", [lambda: wilson_interval(1, 0), lambda: reliability_curve([1.0], [1], num_bins=0)])
+@pytest.mark.parametrize(
+    "call", [lambda: wilson_interval(1, 0), lambda: reliability_curve([1.0], [1], num_bins=0)]
+)
 def test_impossible_numbers_are_refused(call):
-    with pytest.raises(ValueError, match="no share|num_bins"):
+    with pytest.raises(ValueError, match=r"no share|num_bins"):
         call()

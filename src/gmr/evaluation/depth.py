@@ -103,7 +103,9 @@ def depth_values(
     expected = set(expected_under_ties)
     query_ids = judged_queries(task.qrels)
     shape = (len(depths), len(query_ids))
-    table = DepthValues(tuple(depths), {name: np.zeros(shape) for name in runs}, np.zeros(shape), np.zeros(shape))
+    table = DepthValues(
+        tuple(depths), {name: np.zeros(shape) for name in runs}, np.zeros(shape), np.zeros(shape)
+    )
     for column, query_id in enumerate(query_ids):
         query = _Query(task, query_id, parse_measure(measure or task.measure))
         for name, run in runs.items():
@@ -138,9 +140,7 @@ def depth_curves(
     stacked = [np.stack([*table.systems.values(), table.oracle, table.first_stage]) for table in tables]
     drawn = [_resampled(values, num_resamples, seed=(seed, place)) for place, values in enumerate(stacked)]
     means = np.mean([values.mean(axis=2) for values in stacked], axis=0)
-    lows, highs = np.quantile(
-        np.mean(drawn, axis=0), [(1 - confidence) / 2, (1 + confidence) / 2], axis=0
-    )
+    lows, highs = np.quantile(np.mean(drawn, axis=0), [(1 - confidence) / 2, (1 + confidence) / 2], axis=0)
     *systems, oracle, first_stage = (
         tuple(Interval(*each) for each in zip(*row, strict=True))
         for row in zip(means.tolist(), lows.tolist(), highs.tolist(), strict=True)

@@ -51,7 +51,8 @@ class Calibration:
         log_loss: Mean negative log-likelihood, in nats.
         temperature: The divisor of the scores with the lowest log loss on these very pairs; above 1 the scores are
             too sure. Applied to nothing but ``ece_at_temperature``.
-        ece_at_temperature: ``ece`` of the scores divided by ``temperature``: a lower bound in hindsight.
+        ece_at_temperature: ``ece`` of the scores divided by ``temperature``; it need not be lower, since the
+            temperature is the best for the log loss.
         bins: The reliability curve over bins of equal width, ascending, empty bins left out.
     """
 
@@ -203,7 +204,9 @@ def _checked(scores: ArrayLike, relevant: ArrayLike) -> tuple[Values, Values]:
     if len(values) == 0:
         raise ValueError("calibration needs at least one scored pair")
     if not np.isfinite(values).all():
-        raise ValueError(f"the score at position {int(np.flatnonzero(~np.isfinite(values))[0])} is not finite")
+        raise ValueError(
+            f"the score at position {int(np.flatnonzero(~np.isfinite(values))[0])} is not finite"
+        )
     if not np.isin(labels, (0.0, 1.0)).all():
         raise ValueError("labels are 0 for not relevant and 1 for relevant")
     return values, labels

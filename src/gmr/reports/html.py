@@ -103,9 +103,16 @@ def item(value: "Item", *, label: str = "") -> Markup:
     return tag("div", parts, {"class": "item"})
 
 
-def page(title: str, body: Iterable[Content], *, subtitle: str = "") -> str:
-    """A whole HTML document in one file: no script, no font, no picture from elsewhere."""
-    style = files("gmr.reports").joinpath("page.css").read_text(encoding="utf-8")
+def page(title: str, body: Iterable[Content], *, subtitle: str = "", more_style: str = "") -> str:
+    """A whole HTML document in one file: no script, no font, no picture from elsewhere.
+
+    Args:
+        title: Of the window and the page.
+        body: What the page holds.
+        subtitle: One line under the title.
+        more_style: Style sheet of this page, ours alone: put behind that of all pages as it is.
+    """
+    style = files("gmr.reports").joinpath("page.css").read_text(encoding="utf-8") + more_style
     head = [
         tag("meta", (), {"charset": "utf-8"}),
         tag("meta", (), {"http-equiv": "Content-Security-Policy", "content": POLICY}),

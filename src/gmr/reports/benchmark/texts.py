@@ -1,0 +1,60 @@
+"""A benchmark's report as Markdown and CSV."""
+
+from collections.abc import Sequence
+
+from gmr.metrics.tables import csv_table, markdown_table
+from gmr.reports.benchmark import plain
+from gmr.reports.benchmark.contents import BenchmarkReport
+
+
+def to_markdown(report: BenchmarkReport) -> str:
+    """Every table of the report, under headings."""
+    parts = [f"# {_inline(report.title)}\n"]
+    parts += [f"{_inline(sentence)}\n" for sentence in report.findings]
+    if report.warnings:
+        parts += ["**To mind**\n", _list(report.warnings)]
+    for table in plain.all_tables(report):
+        parts += [f"## {_inline(table.title)}\n", markdown_table(table.header, table.rows)]
+        parts += [f"{_inline(table.note)}\n"] if table.note else []
+    published = plain.published(report)
+    if report.published is not None:
+        parts += [f"## {_inline(published.title)}\n", f"**{published.note}**\n"]
+        parts += [markdown_table(published.header, published.rows), f"Values in {report.published.unit}.\n"]
+        parts.append(_list([f"{mark}: {text}" for mark, text in report.published.marks.items()]))
+        parts.append(_list([f"{text} ({mark})" for text, mark in report.published.notes]))
+    parts += ["## What the numbers mean\n", _list(report.notes)]
+    for title, facts in (("How it was made", report.facts), ("Environment", report.environment)):
+        if facts:
+            parts += [f"## {title}\n", _list([f"{name}: {value}" for name, value in facts.items()])]
+    return "\n".join(parts)
+
+
+def to_csv(report: BenchmarkReport) -> str:
+    """One line for each system and task, task type, group, the mean, and value of a fact, with full precision."""
+    header = ["level", "label", "system", "measure", "tasks", "queries", "mean", "low", "high"]
+    rows = [
+        [row.level, row.label, system, report.measure, row.num_tasks, row.num_queries, value]
+        for row in report.summary
+        for system, value in row.values.items()
+    ]
+    rows += [
+        [f"by {row.fact}", row.value, system, report.measure, row.num_tasks, row.num_queries, value]
+        for row in report.breakdowns
+        for system, value in row.values.items()
+    ]
+    cells = [
+        [*map(str, words_), *(repr(end) for end in (value.mean, value.low, value.high))]
+        for *words_, value in rows
+    ]
+    return csv_table(header, cells)
+
+
+def _inline(text: str) -> str:
+    """Names of users as Markdown shows them, not as it reads them."""
+    for sign in "\\`*_[]<>#|":
+        text = text.replace(sign, f"\\{sign}")
+    return " ".join(text.split())
+
+
+def _list(items: Sequence[str]) -> str:
+    return "".join(f"- {_inline(item)}\n" for item in items)
