@@ -217,7 +217,8 @@ class _Query:
 def _resampled(values: Table, num_resamples: int, *, seed: tuple[int, int]) -> Table:
     """``(resamples, lines, depths)`` means of one task: how often each query was drawn, times its values."""
     num_queries = values.shape[2]
-    counts = np.random.default_rng(seed).multinomial(
-        num_queries, np.full(num_queries, 1 / num_queries), size=num_resamples
-    )
-    return np.tensordot(counts / num_queries, values, axes=([1], [2]))
+    drawn = np.random.default_rng(seed).integers(0, num_queries, size=(num_resamples, num_queries))
+    cells = (drawn + num_queries * np.arange(num_resamples)[:, None]).ravel()
+    counts = np.bincount(cells, minlength=num_resamples * num_queries).reshape(num_resamples, num_queries)
+    # divided last: whole numbers of equal values have a sum without rounding
+    return np.tensordot(counts.astype(np.float64), values, axes=([1], [2])) / num_queries

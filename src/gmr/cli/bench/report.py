@@ -17,7 +17,18 @@ NAME_WIDTH = 28
 # Columns that go where the window is too narrow, the first of them first. The files have all.
 DISPENSABLE = (
     *("prompt tokens", "computed", "log loss", "ECE, equal mass", "ECE at it", "unjudged", "unknown"),
-    *("p", "relevant", "pictures", "CPU s", "answered", "95 % interval", "pairs", "size", "task type", "dropped"),
+    *(
+        "p",
+        "relevant",
+        "pictures",
+        "CPU s",
+        "answered",
+        "95 % interval",
+        "pairs",
+        "size",
+        "task type",
+        "dropped",
+    ),
 )
 
 

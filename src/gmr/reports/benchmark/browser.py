@@ -4,7 +4,7 @@ The reader's choices are plain form controls; rules of the style sheet hide what
 that does not know these rules shows everything.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from gmr.core.nouns import TASK_TYPES, display_type
 from gmr.reports.benchmark.cases import TOP
@@ -31,27 +31,28 @@ def browser(report: BenchmarkReport) -> Markup:
     Raises:
         DataError: A picture cannot be read.
     """
-    pictures = Pictures()
-    shown = _shown(report)
-    numbers = {task.name: number for number, task in enumerate(report.tasks)}
+    writer = _Writer(report)
     made: dict[int, Markup] = {}
     size = 0
     for position in _in_turns(report.cases):
-        case = report.cases[position]
-        before = pictures.size
-        markup = _case(report, case, position, shown, numbers[case.task], pictures)
-        size += len(markup) + pictures.size - before
+        before = writer.pictures.size
+        markup = writer.case(report.cases[position], position)
+        size += len(markup) + writer.pictures.size - before
         if size > MAX_SIZE and made:
             break
         made[position] = markup
     left_out = len(report.cases) - len(made)
     note = f" {plural(left_out, 'query')} more would make this page too large." if left_out else ""
     parts = [
-        tag("p", f"{plural(len(made), 'query')} chosen by seed {report.seed}.{note} {LEGEND}", {"class": "hint"}),
-        _controls(report, shown),
+        tag(
+            "p",
+            f"{plural(len(made), 'query')} chosen by seed {report.seed}.{note} {LEGEND}",
+            {"class": "hint"},
+        ),
+        _controls(report, writer.shown),
         tag("div", [made[position] for position in sorted(made)], {"class": "cases"}),
         tag("p", "", {"class": "counted"}),
-        pictures.definitions(),
+        writer.pictures.definitions(),
     ]
     return tag("div", parts, {"class": "browser"})
 
@@ -138,63 +139,62 @@ def _task_options(report: BenchmarkReport) -> list[Markup]:
     return options
 
 
-def _case(
-    report: BenchmarkReport,
-    case: Case,
-    position: int,
-    shown: Sequence[System],
-    task_number: int,
-    pictures: Pictures,
-) -> Markup:
-    classes = ["case", f"t{task_number}", f"y-{case.task_type}", *(f"k{kind}" for kind in case.kinds)]
-    query = case.query
-    values = [
-        tag("span", [system_name(report.drawn, system), _value(case.values[system.name])], {"class": f"of s{number}"})
-        for number, system in enumerate(shown)
-    ]
-    line = [
-        tag("span", display_type(case.task_type), {"class": "chip"}),
-        pictures.item(query.item, label="query", max_chars=LINE_CHARS, element="span"),
-        tag("span", values, {"class": "values"}),
-    ]
-    facts = [join([f"; {name}: ", tag("bdi", value)]) for name, value in case.facts.items()]
-    told = [
-        pictures.item(query.item, label="query", max_chars=QUERY_CHARS),
-        *([tag("p", query.instruction, {"class": "instruction", "dir": "auto"})] if query.instruction else []),
-        tag("p", [f"{case.task}, query ", tag("bdi", query.query_id), *facts], {"class": "caption"}),
-        tag(
-            "p",
-            f"{plural(case.num_relevant, 'relevant document')}, {plural(case.num_candidates, 'candidate')}; chosen as "
-            + "; ".join(report.case_kinds[kind].title for kind in case.kinds),
-            {"class": "caption"},
-        ),
-    ]
-    lanes = [
-        _lane(report, system, number, case.places, case.values[system.name], pictures)
-        for number, system in enumerate(shown)
-    ]
-    body = [tag("div", told, {"class": "query"}), tag("div", lanes, {"class": "lanes"})]
-    # The id is inside the closed part: a link to it opens it.
-    inner = tag("div", body, {"class": "body", "id": f"case-{position}"})
-    return tag("details", [tag("summary", line), inner], {"class": " ".join(classes)})
+class _Writer:
+    """The cases of one report as markup, with the pictures that they share."""
 
+    def __init__(self, report: BenchmarkReport) -> None:
+        self.report = report
+        self.shown = _shown(report)
+        self.pictures = Pictures()
+        self.task_numbers = {task.name: number for number, task in enumerate(report.tasks)}
 
-def _lane(
-    report: BenchmarkReport,
-    system: System,
-    number: int,
-    places: Mapping[str, Sequence[Place]],
-    value: float,
-    pictures: Pictures,
-) -> Markup:
-    held = places.get(system.name)
-    who = tag("div", [system_name(report.drawn, system), _value(value)], {"class": "who"})
-    if not held:
-        why = "all scores are equal by design: no order" if held is None else "not answered"
-        content = tag("p", why, {"class": "hint"})
-    else:
-        content = tag("ol", [_card(place, pictures) for place in held])
-    return tag("div", [who, content], {"class": f"lane of s{number}"})
+    def case(self, case: Case, position: int) -> Markup:
+        """One case: a line that tells which, and behind it the query and the candidates of every system."""
+        kinds = [f"k{kind}" for kind in case.kinds]
+        classes = ["case", f"t{self.task_numbers[case.task]}", f"y-{case.task_type}", *kinds]
+        values = [
+            tag("span", [self._name(system), _value(case.values[system.name])], {"class": f"of s{number}"})
+            for number, system in enumerate(self.shown)
+        ]
+        line = [
+            tag("span", display_type(case.task_type), {"class": "chip"}),
+            self.pictures.item(case.query.item, label="query", max_chars=LINE_CHARS, element="span"),
+            tag("span", values, {"class": "values"}),
+        ]
+        lanes = [self._lane(system, number, case) for number, system in enumerate(self.shown)]
+        body = [tag("div", self._query(case), {"class": "query"}), tag("div", lanes, {"class": "lanes"})]
+        # The id is inside the closed part: a link to it opens it.
+        inner = tag("div", body, {"class": "body", "id": f"case-{position}"})
+        return tag("details", [tag("summary", line), inner], {"class": " ".join(classes)})
+
+    def _name(self, system: System) -> Markup:
+        return system_name(self.report.drawn, system)
+
+    def _query(self, case: Case) -> list[Markup]:
+        query = case.query
+        facts = [join([f"; {name}: ", tag("bdi", value)]) for name, value in case.facts.items()]
+        reasons = "; ".join(self.report.case_kinds[kind].title for kind in case.kinds)
+        counts = (
+            f"{plural(case.num_relevant, 'relevant document')}, {plural(case.num_candidates, 'candidate')}"
+        )
+        told = [self.pictures.item(query.item, label="query", max_chars=QUERY_CHARS)]
+        if query.instruction:
+            told.append(tag("p", query.instruction, {"class": "instruction", "dir": "auto"}))
+        return [
+            *told,
+            tag("p", [f"{case.task}, query ", tag("bdi", query.query_id), *facts], {"class": "caption"}),
+            tag("p", f"{counts}; chosen as {reasons}", {"class": "caption"}),
+        ]
+
+    def _lane(self, system: System, number: int, case: Case) -> Markup:
+        held = case.places.get(system.name)
+        who = tag("div", [self._name(system), _value(case.values[system.name])], {"class": "who"})
+        if held:
+            content = tag("ol", [_card(place, self.pictures) for place in held])
+        else:
+            why = "all scores are equal by design: no order" if held is None else "not answered"
+            content = tag("p", why, {"class": "hint"})
+        return tag("div", [who, content], {"class": f"lane of s{number}"})
 
 
 def _card(place: Place, pictures: Pictures) -> Markup:
@@ -210,7 +210,9 @@ def _card(place: Place, pictures: Pictures) -> Markup:
         tag("span", signed(place.score, digits=2)),
         tag("span", came, {"class": "came"}),
     ]
-    shown = pictures.item(place.document.item, label=f"rank {place.rank}: {place.doc_id}", max_chars=DOCUMENT_CHARS)
+    shown = pictures.item(
+        place.document.item, label=f"rank {place.rank}: {place.doc_id}", max_chars=DOCUMENT_CHARS
+    )
     attributes = {"title": title, **({"class": " ".join(classes)} if classes else {})}
     return tag("li", join([shown, tag("div", numbers, {"class": "numbers"})]), attributes)
 

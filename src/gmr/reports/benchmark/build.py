@@ -12,7 +12,7 @@ from gmr.evaluation.depth import DepthValues, choose_depths, depth_curves, depth
 from gmr.metrics.measures import parse_measure
 from gmr.reports.benchmark import counts, words
 from gmr.reports.benchmark.cases import choose_cases
-from gmr.reports.benchmark.contents import FIRST_STAGE, BenchmarkReport, DepthRow
+from gmr.reports.benchmark.contents import FIRST_STAGE, BenchmarkReport, Case, CaseKind, DepthRow
 from gmr.reports.experiment import System
 from gmr.reports.published import published_table
 
@@ -88,7 +88,8 @@ def build_benchmark_report(
     )
     pairs = _focus(report)
     shown = [system for system in results if system not in unordered]
-    kinds, cases = (), ()
+    kinds: tuple[CaseKind, ...] = ()
+    cases: tuple[Case, ...] = ()
     if shown:
         best = pairs[0][0] if pairs else _best(report, report.models or shown)
         kinds, cases = choose_cases(

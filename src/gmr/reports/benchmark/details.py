@@ -42,7 +42,12 @@ def heat_table(report: BenchmarkReport) -> Markup:
     tests = {(row.label, row.a): row for row in report.tests("task") if row.b == report.reference}
     if not tests:  # each type has one task
         of_type = {(row.label, row.a): row for row in report.tests("type") if row.b == report.reference}
-        tests = {(name, model): row for name, kind in types.items() for (t, model), row in of_type.items() if t == kind}
+        tests = {
+            (name, model): row
+            for name, kind in types.items()
+            for (t, model), row in of_type.items()
+            if t == kind
+        }
     ends = [value.mean for row in rows for value in row.values.values()]
     least, most = min(ends), max(ends)
     body: list[list[Content]] = []
@@ -64,7 +69,9 @@ def heat_table(report: BenchmarkReport) -> Markup:
             cells.append(tag("td", f"{value.mean:.3f}{sign}", attributes))
         body.append(cells)
     sign = f" † significantly above the {report.reference} after correction." if report.reference else ""
-    note = f"Mean {report.measure}; the stronger the colour, the higher.{sign} Point at a cell for its interval."
+    note = (
+        f"Mean {report.measure}; the stronger the colour, the higher.{sign} Point at a cell for its interval."
+    )
     return Markup(
         table(["task", "type", "queries", *_names(report)], body, classes="heat-table")
         + _hint(note)
@@ -79,8 +86,8 @@ def tests(report: BenchmarkReport) -> Markup:
         return NOTHING
     folded = [_folded(plain.tests(report, level)) for level in ("group", "type", "task")]
     note = (
-        "Differences on the same queries with 95 % intervals; two-sided paired randomisation tests, p corrected by Holm "
-        "over all tests of the level."
+        "Differences on the same queries with 95 % intervals; two-sided paired randomisation tests, p corrected by "
+        "Holm over all tests of the level."
     )
     return Markup(_hint(note) + _plain(overall) + join(folded))
 
@@ -122,7 +129,11 @@ def published(report: BenchmarkReport) -> Markup:
     notes = [f"{text} ({mark})" for text, mark in report.published.notes]
     parts = [
         tag("p", tag("strong", shown.note)),
-        tag("p", f"{report.published.title}; {report.published.paper}; {report.published.unit}.", {"class": "hint"}),
+        tag(
+            "p",
+            f"{report.published.title}; {report.published.paper}; {report.published.unit}.",
+            {"class": "hint"},
+        ),
         _table(shown),
         tag("ul", [tag("li", text) for text in [*marks, *notes]], {"class": "hint"}),
     ]
@@ -156,7 +167,11 @@ def _names(report: BenchmarkReport) -> list[Markup]:
 def _result_cells(report: BenchmarkReport, row: SummaryRow) -> list[Content]:
     shown = {name: f"{value.mean:.3f}" for name, value in row.values.items()}
     best = max(value for name, value in shown.items() if name != CHANCE or len(shown) == 1)
-    tests = {test.a: test for test in report.tests(row.level) if (test.label, test.b) == (row.label, report.reference)}
+    tests = {
+        test.a: test
+        for test in report.tests(row.level)
+        if (test.label, test.b) == (row.label, report.reference)
+    }
     cells: list[Content] = [
         tag("td", words.label_of(row.level, row.label), {"class": "task"}),
         str(row.num_tasks),
@@ -198,7 +213,10 @@ def _folded(shown: PlainTable, *, is_open: bool = False) -> Markup:
 
 def _table(shown: PlainTable) -> Markup:
     rows = [
-        [tag("td", cell, {"class": "word" if place < shown.num_labels else "number"}) for place, cell in enumerate(row)]
+        [
+            tag("td", cell, {"class": "word" if place < shown.num_labels else "number"})
+            for place, cell in enumerate(row)
+        ]
         for row in shown.rows
     ]
     header = [

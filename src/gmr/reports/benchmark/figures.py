@@ -60,9 +60,7 @@ def reliability_panels(rows: Mapping[str, Calibration], systems: Sequence[System
     places = {system.name: place for place, system in enumerate(systems)}
     with drawing() as new_figure:
         figure = new_figure(max(3.2, 2.35 * columns), 3.0 * lines)
-        grid = figure.subplots(
-            2 * lines, columns, squeeze=False, sharex=True, height_ratios=[3, 1] * lines
-        )
+        grid = figure.subplots(2 * lines, columns, squeeze=False, sharex=True, height_ratios=[3, 1] * lines)
         for number in range(lines * columns):
             line, column = divmod(number, columns)
             upper, lower = grid[2 * line][column], grid[2 * line + 1][column]
@@ -128,7 +126,9 @@ def cost_plot(
             colour = stand_in(places[name])
             axes.plot([seconds] * 2, [value.low, value.high], color=colour, linewidth=1.4)
             axes.plot([seconds], [value.mean], "o", color=colour, markersize=7)
-            axes.annotate(name, (seconds, value.mean), xytext=(7, 4), textcoords="offset points", fontsize=8.5)
+            axes.annotate(
+                name, (seconds, value.mean), xytext=(7, 4), textcoords="offset points", fontsize=8.5
+            )
         least, most = (limit(seconds for seconds, _ in points.values()) for limit in (min, max))
         axes.set_xscale("log")
         _tick_logarithmic(axes.xaxis, least / 2, most * 6, steps=(1, 2, 5))  # room for the names on the right
@@ -171,7 +171,9 @@ def _draw_reliability(upper: "Axes", lower: "Axes", value: Calibration, colour: 
     at = [row.mean_probability for row in bins]
     upper.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8)
     upper.vlines(at, [row.low for row in bins], [row.high for row in bins], color=colour, linewidth=1.0)
-    upper.plot(at, [row.share_relevant for row in bins], color=colour, marker="o", markersize=3.5, linewidth=1.2)
+    upper.plot(
+        at, [row.share_relevant for row in bins], color=colour, marker="o", markersize=3.5, linewidth=1.2
+    )
     upper.text(0.03, 0.96, f"ECE {value.ece:.3f}\nBrier {value.brier:.3f}", va="top", fontsize=8)
     upper.set_xlim(-0.03, 1.03)
     upper.set_ylim(-0.03, 1.03)
@@ -204,5 +206,3 @@ def _names(systems: Sequence[System]) -> dict[str, str]:
 
 def _sign(value: float) -> int:
     return (value > 0) - (value < 0)
-
-

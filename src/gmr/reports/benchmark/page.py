@@ -97,7 +97,9 @@ def _depth(report: BenchmarkReport) -> Markup:
         "Only the first candidates of the first stage are reranked, the others stay behind them. Upper line: the best "
         "possible order of those candidates; dotted line: the first stage itself; bands: 95 % intervals."
     )
-    return Markup(legend(report.drawn, only=rows[0].curves.systems) + framed(figure, caption) + details.depth(report))
+    return Markup(
+        legend(report.drawn, only=rows[0].curves.systems) + framed(figure, caption) + details.depth(report)
+    )
 
 
 def _paired(report: BenchmarkReport) -> Markup:

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+from gmr.evaluation import SummaryRow
 from gmr.metrics.tables import csv_table, markdown_table
 from gmr.reports.benchmark import plain
-from gmr.reports.benchmark.contents import BenchmarkReport
+from gmr.reports.benchmark.contents import BenchmarkReport, BreakdownRow
 
 
 def to_markdown(report: BenchmarkReport) -> str:
@@ -32,21 +33,19 @@ def to_markdown(report: BenchmarkReport) -> str:
 def to_csv(report: BenchmarkReport) -> str:
     """One line for each system and task, task type, group, the mean, and value of a fact, with full precision."""
     header = ["level", "label", "system", "measure", "tasks", "queries", "mean", "low", "high"]
+    labelled: list[tuple[str, str, SummaryRow | BreakdownRow]] = [
+        *((row.level, row.label, row) for row in report.summary),
+        *((f"by {row.fact}", row.value, row) for row in report.breakdowns),
+    ]
     rows = [
-        [row.level, row.label, system, report.measure, row.num_tasks, row.num_queries, value]
-        for row in report.summary
+        [
+            *(level, label, system, report.measure, str(row.num_tasks), str(row.num_queries)),
+            *(repr(end) for end in (value.mean, value.low, value.high)),
+        ]
+        for level, label, row in labelled
         for system, value in row.values.items()
     ]
-    rows += [
-        [f"by {row.fact}", row.value, system, report.measure, row.num_tasks, row.num_queries, value]
-        for row in report.breakdowns
-        for system, value in row.values.items()
-    ]
-    cells = [
-        [*map(str, words_), *(repr(end) for end in (value.mean, value.low, value.high))]
-        for *words_, value in rows
-    ]
-    return csv_table(header, cells)
+    return csv_table(header, rows)
 
 
 def _inline(text: str) -> str:

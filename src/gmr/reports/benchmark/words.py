@@ -24,8 +24,8 @@ CALIBRATION_NOTE = (
     "meant to be a probability. The temperature is fitted on these very pairs and applied to no other number."
 )
 DEPTH_NOTE = (
-    "At depth k the first k candidates of the first stage are reranked and the others stay behind them; the oracle puts them "
-    "in the best possible order. Intervals of curves come from 2,000 resamples."
+    "At depth k the first k candidates of the first stage are reranked and the others stay behind them; the oracle "
+    "puts them in the best possible order. Intervals of curves come from 2,000 resamples."
 )
 
 
