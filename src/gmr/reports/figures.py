@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -169,7 +170,9 @@ def to_svg(figure: "Figure", names: Mapping[str, str], *, label: str) -> Markup:
 
     buffer = io.StringIO()
     # Ids inside are hashed with the salt: the same figure gives the same bytes, two figures share no id.
-    with mpl.rc_context({"svg.hashsalt": label}):
+    with mpl.rc_context({"svg.hashsalt": label}), warnings.catch_warnings():
+        # The page's fonts draw the text, whatever those of matplotlib lack.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
         FigureCanvasSVG(figure).print_svg(
             buffer, metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
         )

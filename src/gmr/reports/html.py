@@ -37,7 +37,12 @@ def escape(text: Content) -> Markup:
     """
     if isinstance(text, Markup):
         return text
-    return Markup(html.escape(_FORBIDDEN.sub("\ufffd", text), quote=True))
+    return Markup(html.escape(without_controls(text), quote=True))
+
+
+def without_controls(text: str) -> str:
+    """``text`` with the replacement character for every character that HTML forbids."""
+    return _FORBIDDEN.sub("\ufffd", text)
 
 
 def tag(

@@ -9,7 +9,7 @@ from gmr.metrics.statistics import Interval
 from gmr.reports.benchmark.contents import DepthRow, PairedQueries
 from gmr.reports.experiment import System
 from gmr.reports.figures import MUTED, colours, drawing, label_of, stand_in, to_svg
-from gmr.reports.html import Markup
+from gmr.reports.html import Markup, without_controls
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 DASHES = ("-", (0, (4, 1.5)), (0, (1.5, 1.2)))
 COLUMNS = 5
 MOST_TICKS = 7
+NAME_CHARS = 28
 
 
 def depth_panels(rows: Sequence[DepthRow], systems: Sequence[System], *, measure: str) -> Markup:
@@ -70,7 +71,7 @@ def reliability_panels(rows: Mapping[str, Calibration], systems: Sequence[System
                 continue
             name = list(rows)[number]
             _draw_reliability(upper, lower, rows[name], stand_in(places[name]))
-            upper.set_title(name, loc="left", fontsize=8.5)
+            upper.set_title(_short(name), loc="left", fontsize=8.5)
             if column == 0:
                 upper.set_ylabel("share relevant")
                 lower.set_ylabel("pairs")
@@ -97,8 +98,8 @@ def paired_panels(pairs: Sequence[PairedQueries], systems: Sequence[System], *, 
                     alpha=0.75,
                     linewidths=0,
                 )
-            axes.set_xlabel(f"{pair.b}: {measure}")
-            axes.set_ylabel(f"{pair.a}: {measure}")
+            axes.set_xlabel(f"{_short(pair.b)}: {measure}")
+            axes.set_ylabel(f"{_short(pair.a)}: {measure}")
             axes.set_xlim(-0.06, 1.06)
             axes.set_ylim(-0.06, 1.06)
             axes.set_aspect("equal")
@@ -127,7 +128,7 @@ def cost_plot(
             axes.plot([seconds] * 2, [value.low, value.high], color=colour, linewidth=1.4)
             axes.plot([seconds], [value.mean], "o", color=colour, markersize=7)
             axes.annotate(
-                name, (seconds, value.mean), xytext=(7, 4), textcoords="offset points", fontsize=8.5
+                _short(name), (seconds, value.mean), xytext=(7, 4), textcoords="offset points", fontsize=8.5
             )
         least, most = (limit(seconds for seconds, _ in points.values()) for limit in (min, max))
         axes.set_xscale("log")
@@ -202,6 +203,12 @@ def _dash(place: int, systems: Sequence[System]) -> "str | tuple[int, tuple[floa
 
 def _names(systems: Sequence[System]) -> dict[str, str]:
     return {stand_in(place): colour for place, colour in enumerate(colours(systems).values())}
+
+
+def _short(name: str) -> str:
+    """A name that fits a figure: of a long one the end, which is what tells paths apart."""
+    shown = without_controls(name)
+    return shown if len(shown) <= NAME_CHARS else f"…{shown[1 - NAME_CHARS :]}"
 
 
 def _sign(value: float) -> int:

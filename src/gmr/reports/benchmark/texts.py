@@ -6,6 +6,7 @@ from gmr.evaluation import SummaryRow
 from gmr.metrics.tables import csv_table, markdown_table
 from gmr.reports.benchmark import plain
 from gmr.reports.benchmark.contents import BenchmarkReport, BreakdownRow
+from gmr.reports.benchmark.plain import PlainTable
 
 
 def to_markdown(report: BenchmarkReport) -> str:
@@ -15,12 +16,12 @@ def to_markdown(report: BenchmarkReport) -> str:
     if report.warnings:
         parts += ["**To mind**\n", _list(report.warnings)]
     for table in plain.all_tables(report):
-        parts += [f"## {_inline(table.title)}\n", markdown_table(table.header, table.rows)]
+        parts += [f"## {_inline(table.title)}\n", _table(table)]
         parts += [f"{_inline(table.note)}\n"] if table.note else []
     published = plain.published(report)
     if report.published is not None:
         parts += [f"## {_inline(published.title)}\n", f"**{published.note}**\n"]
-        parts += [markdown_table(published.header, published.rows), f"Values in {report.published.unit}.\n"]
+        parts += [_table(published), f"Values in {report.published.unit}.\n"]
         parts.append(_list([f"{mark}: {text}" for mark, text in report.published.marks.items()]))
         parts.append(_list([f"{text} ({mark})" for text, mark in report.published.notes]))
     parts += ["## What the numbers mean\n", _list(report.notes)]
@@ -50,9 +51,18 @@ def to_csv(report: BenchmarkReport) -> str:
 
 def _inline(text: str) -> str:
     """Names of users as Markdown shows them, not as it reads them."""
-    for sign in "\\`*_[]<>#|":
+    for sign in "\\`*_[]<>#":
         text = text.replace(sign, f"\\{sign}")
     return " ".join(text.split())
+
+
+def _table(table: PlainTable) -> str:
+    # Numbers are ours and need no escaping; "|" is escaped where the table is made.
+    rows = [
+        [_inline(cell) if place < table.num_labels else cell for place, cell in enumerate(row)]
+        for row in table.rows
+    ]
+    return markdown_table([_inline(cell) for cell in table.header], rows)
 
 
 def _list(items: Sequence[str]) -> str:

@@ -105,19 +105,17 @@ def warnings(
                 f"{system}: in {plural(len(tied), 'task')} the order of equal scores decides; at most between "
                 f"{worst.worst_tie:.4f} and {worst.best_tie:.4f} ({_names([row.task for row in tied])})."
             )
-        for count, what in (
+        for count, noun, what in (
             (
                 sum(len(row.coverage.missing_queries) for row in rows),
-                "judged queries were not answered and count 0",
+                "judged query",
+                "not answered: counted 0",
             ),
-            (
-                sum(row.coverage.num_dropped for row in rows),
-                "candidates were not scored and count as not found",
-            ),
-            (sum(len(row.coverage.unknown_documents) for row in rows), "documents are not in the corpus"),
+            (sum(row.coverage.num_dropped for row in rows), "candidate", "not scored: counted as not found"),
+            (sum(len(row.coverage.unknown_documents) for row in rows), "document", "not in the corpus"),
         ):
             if count:
-                sentences.append(f"{system}: {count:,} {what}.")
+                sentences.append(f"{system}: {plural(count, noun)} {what}.")
     unreachable = [task for task in report.tasks if task.num_unreachable]
     if unreachable:
         count = sum(task.num_unreachable for task in unreachable)
