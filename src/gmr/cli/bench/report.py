@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 GAP = 2
 # Longest name of a system or task in a cell; the files have all of it.
 NAME_WIDTH = 28
+# What a paired test takes beside the names of its two systems.
+TEST_WIDTH = 52
 # Columns that go where the window is too narrow, the first of them first. The files have all.
 DISPENSABLE = (
     *("prompt tokens", "computed", "log loss", "ECE, equal mass", "ECE at it", "unjudged", "unknown"),
@@ -65,7 +67,7 @@ def print_report(report: "BenchmarkReport", *, width: int | None = None) -> None
         plain.coverage(report),
         plain.published(report),
     ):
-        _print(table, width)
+        _print(table, keys, width)
     if report.published is not None:
         print_text(report.published.caution, style="yellow")
         print_line()
@@ -78,7 +80,9 @@ def _keys(report: "BenchmarkReport", width: int) -> Mapping[str, str]:
     names = [system.name for system in report.systems]
     first = max(len("task type"), *(min(len(task.name), NAME_WIDTH) for task in report.tasks))
     room = width - first - len("queries") - 3 * GAP
-    if all(len(name) <= NAME_WIDTH for name in names) and sum(max(len(n), 6) + GAP for n in names) <= room:
+    fits_columns = sum(max(len(name), 6) + GAP for name in names) <= room
+    fits_tests = 2 * max(map(len, names)) + TEST_WIDTH <= width
+    if fits_columns and fits_tests and all(len(name) <= NAME_WIDTH for name in names):
         return {name: name for name in names}
     return {name: _letters(number) for number, name in enumerate(names)}
 
@@ -139,16 +143,19 @@ def _means(row: "SummaryRow") -> list[str]:
     return [f"{mean}*" if mean == max(shown) else f"{mean} " for mean in shown]
 
 
-def _print(table: "PlainTable", width: int) -> None:
-    """The table without the columns for which there is no room."""
+def _print(table: "PlainTable", keys: Mapping[str, str], width: int) -> None:
+    """The table without the columns for which there is no room, then with letters for names."""
     if not table.rows:
         return
     kept = list(range(len(table.header)))
+    names: Mapping[str, str] = {}
 
     def cells() -> list[list[str]]:
         return [
             [
-                shorten(row[place], width=NAME_WIDTH) if place < table.num_labels else row[place]
+                shorten(names.get(row[place], row[place]), width=NAME_WIDTH)
+                if place < table.num_labels
+                else row[place]
                 for place in kept
             ]
             for row in table.rows
@@ -161,6 +168,8 @@ def _print(table: "PlainTable", width: int) -> None:
         if _width(header(), cells()) <= width:
             break
         kept = [place for place in kept if table.header[place] != name]
+    if _width(header(), cells()) > width:
+        names = keys
     right = [table.header[place] for place in kept if place >= table.num_labels]
     print_table(header(), cells(), title=table.title, right=right, is_dense=True)
 
