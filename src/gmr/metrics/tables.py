@@ -26,7 +26,7 @@ def markdown_table(header: Sequence[str], rows: Rows) -> str:
 
 def latex_table(header: Sequence[str], rows: Rows) -> str:
     """A LaTeX ``tabular`` with the rules of booktabs."""
-    escaped = [[_latex(cell) for cell in row] for row in [header, *rows]]
+    escaped = [[escape_latex(cell) for cell in row] for row in [header, *rows]]
     widths = _widths(escaped[0], escaped[1:])
     head, *body = (" & ".join(_aligned(row, widths)).rstrip() + " \\\\" for row in escaped)
     columns = "l" + "r" * (len(header) - 1)
@@ -60,7 +60,8 @@ _LATEX = {
 }
 
 
-def _latex(cell: str) -> str:
+def escape_latex(cell: str) -> str:
+    """``cell`` as LaTeX prints it, its special characters escaped."""
     return "".join(_LATEX.get(character, character) for character in cell)
 
 

@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -14,6 +15,8 @@ if TYPE_CHECKING:
 MAX_SIDE = 256
 # Nothing is fetched and nothing runs, whatever a text or a picture of a user contains.
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+# Controls but tab and line feed, and lone surrogates.
+_FORBIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 # These would swallow what follows, or need no end tag.
 VOID_ELEMENTS = {"br", "img", "meta", "hr", "col"}
 
@@ -34,8 +37,12 @@ def escape(text: Content) -> Markup:
     """
     if isinstance(text, Markup):
         return text
-    allowed = "".join(char if char in "\t\n" or _is_printable(char) else "\ufffd" for char in text)
-    return Markup(html.escape(allowed, quote=True))
+    return Markup(html.escape(without_controls(text), quote=True))
+
+
+def without_controls(text: str) -> str:
+    """``text`` with the replacement character for every character that HTML forbids."""
+    return _FORBIDDEN.sub("\ufffd", text)
 
 
 def tag(
@@ -103,9 +110,16 @@ def item(value: "Item", *, label: str = "") -> Markup:
     return tag("div", parts, {"class": "item"})
 
 
-def page(title: str, body: Iterable[Content], *, subtitle: str = "") -> str:
-    """A whole HTML document in one file: no script, no font, no picture from elsewhere."""
-    style = files("gmr.reports").joinpath("page.css").read_text(encoding="utf-8")
+def page(title: str, body: Iterable[Content], *, subtitle: str = "", more_style: str = "") -> str:
+    """A whole HTML document in one file: no script, no font, no picture from elsewhere.
+
+    Args:
+        title: Of the window and the page.
+        body: What the page holds.
+        subtitle: One line under the title.
+        more_style: Style sheet of this page, ours alone: put behind that of all pages as it is.
+    """
+    style = files("gmr.reports").joinpath("page.css").read_text(encoding="utf-8") + more_style
     head = [
         tag("meta", (), {"charset": "utf-8"}),
         tag("meta", (), {"http-equiv": "Content-Security-Policy", "content": POLICY}),
@@ -123,8 +137,3 @@ def _cell(name: str, content: Content) -> Markup:
     if isinstance(content, Markup) and content.startswith(("<td", "<th")):
         return content
     return tag(name, content)
-
-
-def _is_printable(char: str) -> bool:
-    code = ord(char)
-    return code >= 0x20 and not 0x7F <= code <= 0x9F and not 0xD800 <= code <= 0xDFFF

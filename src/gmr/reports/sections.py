@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from gmr.core.nouns import TASK_TYPES, task_group
-from gmr.metrics.statistics import Interval
 from gmr.reports import figures
+from gmr.reports.elements import framed, legend, section, span, system_name, tile
 from gmr.reports.experiment import ComparisonRow, ExampleRanking, ExperimentReport, ResultRow, System
 from gmr.reports.html import Markup, item, join, table, tag
 
@@ -20,7 +20,9 @@ def summary(report: ExperimentReport) -> Markup:
     if report.overall is not None:
         values = report.overall.values
         tiles = [
-            _tile(report, system, values[system.name]) for system in report.systems if system.name in values
+            tile(report.systems, system, values[system.name])
+            for system in report.systems
+            if system.name in values
         ]
         parts.append(tag("div", tiles, {"class": "tiles"}))
     return tag("section", parts, {"class": "summary"}) if parts else NOTHING
@@ -34,7 +36,7 @@ def results(report: ExperimentReport) -> Markup:
         "task",
         "queries",
         "chance",
-        *(_name(report, system) for system in report.systems),
+        *(system_name(report.systems, system) for system in report.systems),
     ]
     body: list[list[str | Markup]] = []
     group = None
@@ -52,13 +54,13 @@ def results(report: ExperimentReport) -> Markup:
         f"Mean {report.measure} by task type; whiskers are 95 % confidence intervals over queries{chance}."
     )
     figure = figures.bars_by_task_type(report.rows, report.systems, measure=report.measure)
-    return _section(
+    return section(
         "Results by task type",
         tag(
             "p", "T is text, I a picture, IT both; the side before the arrow is the query.", {"class": "hint"}
         ),
-        _legend(report),
-        tag("figure", [tag("div", figure, {"class": "scroll"}), tag("figcaption", caption)]),
+        legend(report.systems),
+        framed(figure, caption),
         table(header, body, classes="results"),
     )
 
@@ -73,7 +75,7 @@ def comparisons(report: ExperimentReport) -> Markup:
         f"randomisation test, corrected for the number of tests; bold where p < {SIGNIFICANT}."
     )
     header = ["task", "systems", "difference", "", "p"]
-    return _section(
+    return section(
         "Who beats whom", tag("p", note, {"class": "hint"}), table(header, rows, classes="comparisons")
     )
 
@@ -88,10 +90,10 @@ def curves(report: ExperimentReport) -> Markup:
         "weight of a candidate is the size of its gradient on the score: how much it still has to teach."
     )
     figure = figures.training_curves(report.curves, report.systems)
-    return _section(
+    return section(
         "Training",
-        _legend(report, only=shown),
-        tag("figure", [tag("div", figure, {"class": "scroll"}), tag("figcaption", caption)]),
+        legend(report.systems, only=shown),
+        framed(figure, caption),
     )
 
 
@@ -101,62 +103,33 @@ def examples(report: ExperimentReport) -> Markup:
         return NOTHING
     hint = "Candidates from the best to the worst; a relevant one has a green frame and a tick."
     shown = [_example(report, example) for example in report.examples]
-    return _section("Rankings to look at", tag("p", hint, {"class": "hint"}), *shown)
+    return section("Rankings to look at", tag("p", hint, {"class": "hint"}), *shown)
 
 
 def notes(report: ExperimentReport) -> Markup:
     """What the numbers do and do not show."""
     if not report.notes:
         return NOTHING
-    return _section(
+    return section(
         "What this shows, and what it does not", tag("ul", [tag("li", note) for note in report.notes])
     )
 
 
 def environment(report: ExperimentReport) -> Markup:
     """Systems, machine and versions."""
-    systems = [[_name(report, system), system.description] for system in report.systems if system.description]
+    systems = [
+        [system_name(report.systems, system), system.description]
+        for system in report.systems
+        if system.description
+    ]
     parts = [table(["system", "what it is"], systems, classes="facts")] if systems else []
     if report.environment:
         facts = [[name, value] for name, value in report.environment.items()]
         parts.append(table(["environment", ""], facts, classes="facts"))
-    return _section("Systems and environment", *parts)
+    return section("Systems and environment", *parts)
 
 
 GROUPS = {"single": "One modality", "cross": "Across modalities", "fused": "Fused: picture and text together"}
-
-
-def _section(title: str, *content: Markup) -> Markup:
-    return tag("section", [tag("h2", title), *content])
-
-
-def _swatch(colour: str) -> Markup:
-    return tag("i", "", {"class": "swatch", "style": f"background: var({colour})"})
-
-
-def _name(report: ExperimentReport, system: System) -> Markup:
-    colour = figures.colours(report.systems)[system.name]
-    return tag("span", [_swatch(colour), system.name], {"class": "system", "title": system.description})
-
-
-def _legend(report: ExperimentReport, *, only: set[str] | None = None) -> Markup:
-    names = [_name(report, system) for system in report.systems if only is None or system.name in only]
-    return tag("div", names, {"class": "legend"})
-
-
-def _tile(report: ExperimentReport, system: System, value: Interval) -> Markup:
-    content = [
-        _name(report, system),
-        tag("strong", f"{value.mean:.3f}"),
-        tag("span", _range(value), {"class": "range"}),
-    ]
-    if system.description:
-        content.append(tag("small", system.description))
-    return tag("div", content, {"class": f"tile {system.role}"})
-
-
-def _range(value: Interval) -> str:
-    return f"{value.low:.3f} – {value.high:.3f}"
 
 
 def _result_cells(row: ResultRow, systems: Sequence[System]) -> list[str | Markup]:
@@ -172,7 +145,7 @@ def _result_cells(row: ResultRow, systems: Sequence[System]) -> list[str | Marku
             cells.append("–")
             continue
         shown = [tag("b" if value.mean == best else "span", f"{value.mean:.3f}")]
-        shown.append(tag("span", _range(value), {"class": "range"}))
+        shown.append(tag("span", span(value), {"class": "range"}))
         cells.append(tag("td", shown, {"class": "value"}))
     return cells
 
@@ -180,17 +153,21 @@ def _result_cells(row: ResultRow, systems: Sequence[System]) -> list[str | Marku
 def _comparison_cells(report: ExperimentReport, row: ComparisonRow) -> list[str | Markup]:
     by_name = {system.name: system for system in report.systems}
     pair = join(
-        [_name(report, by_name[row.a]), tag("span", " − ", {"class": "minus"}), _name(report, by_name[row.b])]
+        [
+            system_name(report.systems, by_name[row.a]),
+            tag("span", " − ", {"class": "minus"}),
+            system_name(report.systems, by_name[row.b]),
+        ]
     )
     sure = row.p_value < SIGNIFICANT
     direction = "up" if row.delta.mean > 0 else "down"
     delta = tag("td", figures.signed(row.delta.mean), {"class": f"value {direction if sure else 'unsure'}"})
-    span = tag(
+    limits = tag(
         "td", f"{figures.signed(row.delta.low)} … {figures.signed(row.delta.high)}", {"class": "range"}
     )
     p_value = f"{row.p_value:.4f}" if row.p_value >= 0.0001 else "< 0.0001"
     task = tag("td", figures.label_of(row.task_type), {"class": "task"})
-    return [task, tag("td", pair), delta, span, tag("td", p_value, {"class": "value"})]
+    return [task, tag("td", pair), delta, limits, tag("td", p_value, {"class": "value"})]
 
 
 def _example(report: ExperimentReport, example: ExampleRanking) -> Markup:
@@ -219,7 +196,7 @@ def _example(report: ExperimentReport, example: ExampleRanking) -> Markup:
         rows.append(
             tag(
                 "div",
-                [tag("div", _name(report, system), {"class": "who"}), tag("ol", cards)],
+                [tag("div", system_name(report.systems, system), {"class": "who"}), tag("ol", cards)],
                 {"class": "lane"},
             )
         )
