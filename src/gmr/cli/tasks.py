@@ -1,4 +1,4 @@
-"""The tasks that a command is to work on: of a suite, of the public test sets, or folders; the same options everywhere."""
+"""The tasks that a command works on: of a suite, of the public test sets, or folders; the same options everywhere."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,7 +23,9 @@ DataRoot = Annotated[
 ]
 RunsRoot = Annotated[
     Path | None,
-    typer.Option(metavar="DIR", rich_help_panel=WHAT, help="Folder of first stages, TASK.trec, for public test sets."),
+    typer.Option(
+        metavar="DIR", rich_help_panel=WHAT, help="Folder of first stages, TASK.trec, for public test sets."
+    ),
 ]
 PictureRoot = Annotated[
     Path | None,
@@ -33,7 +35,9 @@ PictureRoot = Annotated[
 ]
 AllowUnpinned = Annotated[
     bool,
-    typer.Option("--allow-unpinned", rich_help_panel=WHAT, help="Take data sets whose revision nobody pinned."),
+    typer.Option(
+        "--allow-unpinned", rich_help_panel=WHAT, help="Take data sets whose revision nobody pinned."
+    ),
 ]
 AllowCounts = Annotated[
     bool,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from gmr.bench.analysis.results import Row, Table
-from gmr.reports.figures import GRID, INK, MODEL_COLOURS, _drawing, _stand_in, _svg
+from gmr.reports.figures import GRID, INK, MODEL_COLOURS, drawing, stand_in, to_svg
 from gmr.reports.html import Markup
 
 
@@ -16,22 +16,22 @@ def figure_of(table: Table, *, label: str) -> Markup:
 
 
 def _points(table: Table, rows: Sequence[Row], *, label: str) -> Markup:
-    with _drawing() as new_figure:
+    with drawing() as new_figure:
         figure = new_figure(6.4, 0.7 + 0.27 * len(rows))
         axes = figure.subplots()
         for place, row in enumerate(rows):
             estimate = row.estimates[table.drawn]
             value = estimate.value
-            axes.plot([value.low, value.high], [place, place], color=_stand_in(0), linewidth=2.0)
+            axes.plot([value.low, value.high], [place, place], color=stand_in(0), linewidth=2.0)
             # What is not shown is hollow.
             is_hollow = estimate.p_value is not None and not estimate.is_shown
             axes.plot(
                 [value.mean],
                 [place],
                 "o",
-                color=_stand_in(0),
+                color=stand_in(0),
                 markersize=5.5,
-                markerfacecolor="#ffffff" if is_hollow else _stand_in(0),
+                markerfacecolor="#ffffff" if is_hollow else stand_in(0),
             )
         if table.columns[table.drawn].is_effect:
             axes.axvline(0, color=INK, linewidth=0.8)
@@ -40,11 +40,11 @@ def _points(table: Table, rows: Sequence[Row], *, label: str) -> Markup:
         axes.tick_params(axis="y", length=0, colors=INK)
         axes.set_xlabel(table.columns[table.drawn].about)
         axes.grid(axis="x", color=GRID)
-        return _svg(figure, {_stand_in(0): MODEL_COLOURS[0]}, label=label)
+        return to_svg(figure, {stand_in(0): MODEL_COLOURS[0]}, label=label)
 
 
 def _curves(table: Table, rows: Sequence[Row], *, label: str) -> Markup:
-    with _drawing() as new_figure:
+    with drawing() as new_figure:
         figure = new_figure(6.4, 3.0)
         axes = figure.subplots()
         series = list(dict.fromkeys(row.change.series for row in rows))
@@ -52,7 +52,7 @@ def _curves(table: Table, rows: Sequence[Row], *, label: str) -> Markup:
             found = [row for row in rows if row.change.series == name and row.change.x is not None]
             xs = [float(row.change.x or 0.0) for row in found]
             values = [row.estimates[table.drawn].value for row in found]
-            colour = _stand_in(place)
+            colour = stand_in(place)
             axes.plot(xs, [value.mean for value in values], "o-", color=colour, markersize=3.5, label=name)
             axes.fill_between(
                 xs, [v.low for v in values], [v.high for v in values], color=colour, alpha=0.12, linewidth=0
@@ -65,5 +65,5 @@ def _curves(table: Table, rows: Sequence[Row], *, label: str) -> Markup:
         axes.set_ylabel(table.drawn)
         axes.grid(axis="y", color=GRID)
         axes.legend(frameon=False, fontsize=8.5)
-        names = {_stand_in(i): MODEL_COLOURS[i % len(MODEL_COLOURS)] for i in range(len(series))}
-        return _svg(figure, names, label=label)
+        names = {stand_in(i): MODEL_COLOURS[i % len(MODEL_COLOURS)] for i in range(len(series))}
+        return to_svg(figure, names, label=label)

@@ -213,5 +213,3 @@ def _write(folder: Path, reports: "Mapping[str, AnalysisReport]") -> None:
     atomic_write_text(folder / "analysis.md", markdown(reports, title=title))
     atomic_write_text(folder / "analysis.html", analysis_page(reports, title=title))
     print_note(f"wrote {folder}/")
-
-

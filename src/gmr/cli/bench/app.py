@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import typer
 
-from gmr.cli.bench import analyze, engine, merge, mteb, run, suites
+from gmr.cli.bench import analyze, engine, merge, mteb, report, run, suites
 from gmr.cli.console import reflow
 
 # Each with its function, which explains it, and examples.
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "analyze": (analyze.analyze, analyze.EPILOG),
+    "report": (report.report, report.EPILOG),
     "suites": (suites.suites, suites.EPILOG),
     "merge": (merge.merge, merge.EPILOG),
     "mteb": (mteb.mteb, mteb.EPILOG),

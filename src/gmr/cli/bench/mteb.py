@@ -83,7 +83,10 @@ def mteb(
 
     tasks: list[Any] = list(task or [])
     if suite is not None:
-        tasks = [as_mteb_task(each) for each in load_tasks(suite, [], split=split, limit=limit, data_root=data_root)]
+        tasks = [
+            as_mteb_task(each)
+            for each in load_tasks(suite, [], split=split, limit=limit, data_root=data_root)
+        ]
     candidates = _read_first_stage(first_stage) if first_stage is not None else None
     options: dict[str, Any] = {"dtype": str(dtype), "engine": str(engine), "device": check_device(device)}
     ours = mteb_model(model, instruction=instruction, **options)

@@ -1,15 +1,27 @@
 """The report of ``gmr bench`` on the terminal: what came out, in tables that fit a narrow window too."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
-from gmr.cli.console import print_line, print_table, print_text, shorten, terminal_width
+import typer
+
+from gmr.cli.console import examples, print_line, print_note, print_table, print_text, shorten, terminal_width
+from gmr.cli.names import BASELINES, parse_measures
+from gmr.cli.tasks import AllowCounts, AllowUnpinned, DataRoot, PictureRoot, RunsRoot, load_tasks
+from gmr.core.errors import DataError
 
 if TYPE_CHECKING:
+    from gmr.bench.results import BenchResults
+    from gmr.core.tasks import RerankTask
     from gmr.evaluation import SummaryRow
     from gmr.reports.benchmark import BenchmarkReport
     from gmr.reports.benchmark.plain import PlainTable
 
+EPILOG = examples(
+    "gmr bench report results/glyphs",
+    "gmr bench report results/emoji --data-root data --measure rr@10",
+)
 # Blanks between columns of a dense table.
 GAP = 2
 # Longest name of a system or task in a cell; the files have all of it.
@@ -32,6 +44,136 @@ DISPENSABLE = (
         "dropped",
     ),
 )
+
+
+def report(
+    *,
+    folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="What gmr bench wrote.")],
+    measure: Annotated[
+        str | None, typer.Option(help="Of those that were computed; the tasks' main one when not given.")
+    ] = None,
+    data_root: DataRoot = None,
+    runs_root: RunsRoot = None,
+    picture_root: PictureRoot = None,
+    allow_unpinned: AllowUnpinned = False,
+    allow_counts: AllowCounts = False,
+    seed: Annotated[int | None, typer.Option(help="Of resampling and lots; that of the run.")] = None,
+) -> None:
+    """Make the report of a benchmark anew from its files; nothing is scored.
+
+    Queries and pictures come from the suite, so it must be here as it was then.
+    """
+    from gmr.bench.results import read_results
+
+    record = read_results(folder)
+    tasks = _tasks_of(
+        record,
+        folder,
+        data_root=data_root,
+        runs_root=runs_root,
+        picture_root=picture_root,
+        allow_unpinned=allow_unpinned,
+        allow_counts=allow_counts,
+    )
+    chosen = parse_measures([measure])[0] if measure else None
+    used = int(record.facts.get("seed", 0)) if seed is None else seed
+    show(record, tasks, folder, measure=chosen, seed=used)
+    print_note(f"wrote {folder}/report.html, .md, .tex, .json and .csv")
+
+
+def show(
+    record: "BenchResults",
+    tasks: "Sequence[RerankTask]",
+    output: Path,
+    *,
+    measure: str | None = None,
+    seed: int = 0,
+) -> None:
+    """Print the report of results, and write it beside them."""
+    from gmr.reports.benchmark import build_benchmark_report, write_report
+
+    built = build_benchmark_report(
+        tasks,
+        record.results,
+        suite=record.suite,
+        baselines=list(BASELINES),
+        measure=measure or (record.measures[0] if record.measures else None),
+        costs=record.costs,
+        descriptions={name: BASELINES.get(name, _described(facts)) for name, facts in record.systems.items()},
+        environment=record.environment,
+        facts=_facts(record),
+        seed=seed,
+    )
+    print_report(built)
+    write_report(built, output)
+
+
+def _described(facts: Mapping[str, str]) -> str:
+    """A model in a sentence, from what its scores depend on."""
+    if not facts:
+        return ""
+    return (
+        f"{facts['dtype']} weights {facts['weights'][:12]}, prompt {facts['template'].split()[0]}, at most "
+        f"{facts['max_tokens']} tokens, engine {facts['engine']}, on {facts['device']}."
+    )
+
+
+def _facts(record: "BenchResults") -> dict[str, str]:
+    chosen = record.facts.get("chosen", {})
+    facts = {
+        name.replace("_", " "): ", ".join(map(str, value)) if isinstance(value, list) else str(value)
+        for name, value in chosen.items()
+        if value
+    }
+    for name, task in record.tasks.items():
+        facts[f"first stage of {name}"] = f"sha256 {task['first_stage_sha256'][:16]}"
+    floored = record.facts.get("floored", {})
+    for system, tasks in floored.items():
+        for task, counts in tasks.items():
+            facts[f"last places of {system} on {task}"] = ", ".join(
+                f"{number} {kind.replace('_', ' ')}" for kind, number in counts.items() if number
+            )
+    return facts
+
+
+def _tasks_of(
+    record: "BenchResults",
+    folder: Path,
+    *,
+    data_root: Path | None,
+    runs_root: Path | None,
+    picture_root: Path | None,
+    allow_unpinned: bool,
+    allow_counts: bool,
+) -> "list[RerankTask]":
+    """The tasks that were measured, which must be as they were then."""
+    from gmr.bench.run import task_facts
+
+    chosen = record.facts.get("chosen")
+    if not isinstance(chosen, Mapping):
+        raise DataError(f"{folder}: the results do not say which tasks they are of; run gmr bench again")
+    tasks = load_tasks(
+        chosen["suite"],
+        [Path(each) for each in chosen["folders"]],
+        split=chosen["split"],
+        names=chosen["names"],
+        task_types=chosen["task_types"],
+        limit=chosen["limit"],
+        depth=chosen["depth"],
+        data_root=data_root,
+        runs_root=runs_root,
+        picture_root=picture_root,
+        allow_unpinned=allow_unpinned,
+        allow_counts=allow_counts,
+        folder_option="--folder",
+    )
+    for task in tasks:
+        then = record.tasks.get(task.name, {}).get("first_stage_sha256")
+        if task_facts(task)["first_stage_sha256"] != then:
+            raise DataError(
+                f"{folder}: the candidates of {task.name} are not those that were measured; run gmr bench again"
+            )
+    return tasks
 
 
 def print_report(report: "BenchmarkReport", *, width: int | None = None) -> None:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gmr.cli.bench.report import show
 from gmr.cli.console import examples, print_note
 from gmr.cli.names import (
     BASELINES,
@@ -35,7 +36,6 @@ from gmr.core.errors import UsageError
 if TYPE_CHECKING:
     from gmr.bench.run import Bench, Load
     from gmr.bench.system import System
-    from gmr.core.tasks import RerankTask
 
 EPILOG = examples(
     "gmr bench --suite glyphs --model gmr-nano",
@@ -247,7 +247,18 @@ def run(
         suite=name,
         tasks=tasks,
         measures=tuple(measures),
-        facts={"split": split, "limit": limit, "depth": depth, "seed": seed},
+        facts={
+            "chosen": {
+                "suite": suite,
+                "folders": [str(each) for each in folder or []],
+                "split": split,
+                "names": task,
+                "task_types": task_type,
+                "limit": limit,
+                "depth": depth,
+            },
+            "seed": seed,
+        },
         policy=Policy(
             floors_bad_media=bad_media == "floor",
             floors_non_finite=allow_non_finite,
@@ -283,6 +294,7 @@ def run(
         systems = [partial(_given, system) for system in scored]
     record = run_bench(bench, systems, output, store_path=store_path, bad=bad, progress=True)
     show(record, tasks, output, seed=seed)
+    print_note(f"wrote {output}/ (report.html to look at)")
 
 
 def loads(models: list[str], options: dict[str, Any]) -> "list[Load]":
@@ -298,15 +310,6 @@ def _load(model: str, options: dict[str, Any]) -> "System":
 
 def _given(system: "System") -> "System":
     return system
-
-
-def show(record: Any, tasks: "list[RerankTask]", output: Path, *, seed: int) -> None:
-    """Print tables, and write the report."""
-    from gmr.cli.results import print_results
-
-    measures = record.measures or [tasks[0].measure]
-    print_results(record.results, list(measures), seed=seed)
-    print_note(f"wrote {output}/")
 
 
 def _say_what(bench: "Bench", models: list[str]) -> None:

@@ -28,13 +28,16 @@ def suites(
         rows = [[each, str(len(local.task_names(each))), about] for each, about in local.SUITES.items()]
         rows += [[each, str(len(plan.tasks)), plan.about] for each, plan in public.suites.items()]
         print_table(["suite", "tasks", "what it is"], rows, right=["tasks"])
-        print_note("Any folder in BEIR layout is a task as well (--folder), and a TOML file a suite: docs/mrb.md")
+        print_note(
+            "Any folder in BEIR layout is a task as well (--folder), and a TOML file a suite: docs/mrb.md"
+        )
         return
     if name in local.SUITES:
         from gmr.core.nouns import display_type
 
         types = local.task_types(name)
-        print_table(["task", "type"], [[task, display_type(kind)] for task, kind in types.items()])
+        rows = [[task, display_type(kind)] for task, kind in types.items()]
+        print_table(["task", "type"], rows)
         return
     if name not in public.suites:
         known = ", ".join([*local.SUITES, *public.suites])
@@ -52,7 +55,10 @@ def _print_public(name: str) -> None:
             spec.name,
             display_type(spec.task_type),
             spec.dataset or f"{len(spec.parts)} data sets",
-            *(f"{number:,}" if number is not None else "?" for number in (spec.num_queries, spec.num_documents)),
+            *(
+                f"{number:,}" if number is not None else "?"
+                for number in (spec.num_queries, spec.num_documents)
+            ),
             spec.measure,
             spec.licence,
         ]
@@ -61,4 +67,6 @@ def _print_public(name: str) -> None:
     columns = ["task", "type", "data set", "queries", "documents", "measure", "licence"]
     print_table(columns, rows, right=["queries", "documents"], is_dense=True)
     if plan.limit or plan.depth:
-        print_note(f"{name} takes {plan.limit or 'all'} queries of each, and {plan.depth or 'all'} candidates")
+        print_note(
+            f"{name} takes {plan.limit or 'all'} queries of each, and {plan.depth or 'all'} candidates"
+        )
