@@ -116,7 +116,7 @@ class Plan:
 def count(plan: Plan, store: ScoreStore, *, name: str, progress: bool) -> Progress:
     """How many pairs the plan has, and how many of them are stored."""
     num_pairs = num_stored = 0
-    with tqdm(desc=f"{name}: looking up", unit="pair", disable=not progress, leave=False) as bar:
+    with tqdm(desc=f"{name}: looking up", unit="pair", disable=not progress, leave=False, delay=2) as bar:
         for _, _, own in plan.blocks():
             num_pairs += len(own)
             num_stored += len(store.get(own))
