@@ -2,6 +2,9 @@
 
 import base64
 import io
+from typing import Any
+
+import PIL.Image
 
 from gmr.core.items import Image, Item, Text
 from gmr.reports.html import Markup, tag
@@ -9,6 +12,8 @@ from gmr.reports.html import Markup, tag
 # Enough to recognise a photograph or the layout of a page; the text of a page can be read at its large size.
 MAX_SIDE = 320
 JPEG_QUALITY = 80
+# More colours than these has no drawing.
+DRAWN_COLOURS = 4096
 
 
 class Pictures:
@@ -58,11 +63,9 @@ class Pictures:
     def _add(self, image: Image) -> tuple[str, int, int]:
         opened = image.open()
         opened.thumbnail((self._max_side, self._max_side))
-        encoded = []
-        for kind, options in (("PNG", {"optimize": True}), ("JPEG", {"quality": JPEG_QUALITY})):
-            buffer = io.BytesIO()
-            opened.save(buffer, format=kind, **options)
-            encoded.append((buffer.getvalue(), kind.lower()))
+        encoded = [(_encode(opened, "JPEG", quality=JPEG_QUALITY), "jpeg")]
+        if opened.getcolors(DRAWN_COLOURS) is not None:  # of a photograph the PNG is never the smaller
+            encoded.append((_encode(opened, "PNG", optimize=True), "png"))
         data, kind = min(encoded, key=lambda each: len(each[0]))
         name, (width, height) = f"picture-{len(self._known)}", opened.size
         attributes = {
@@ -75,6 +78,12 @@ class Pictures:
         self.size += len(self._markup[-1])
         self._known[image.key] = (name, width, height)
         return self._known[image.key]
+
+
+def _encode(picture: PIL.Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format=kind, **options)
+    return buffer.getvalue()
 
 
 def _cut(text: str, max_chars: int) -> str:

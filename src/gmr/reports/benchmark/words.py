@@ -62,6 +62,7 @@ def findings(report: BenchmarkReport) -> tuple[str, ...]:
     overall = report.rows("mean")[0]
     models = report.models or [name for name in overall.values if name not in report.unordered]
     sentences = []
+    best = ""
     if models:
         best = max(models, key=lambda name: overall.values[name].mean)
         others = [
@@ -87,7 +88,9 @@ def findings(report: BenchmarkReport) -> tuple[str, ...]:
             if below:
                 sentence += f" and below it in {', '.join(display_type(row.label) for row in below)}"
             sentences.append(f"{sentence} (p < {SIGNIFICANT} after correction).")
-    sentences += [_verdict(row) for row in report.tests("mean") if row.b != report.reference]
+    # of many models, the pairs with the best: the table has all
+    verdicts = [row for row in report.tests("mean") if row.b != report.reference]
+    sentences += [_verdict(row) for row in verdicts if best in (row.a, row.b)]
     return tuple(sentences)
 
 
