@@ -184,7 +184,7 @@ def test_tasks_that_a_retriever_cannot_search_are_an_error_by_name(real_gmr: Gmr
             "no rule for the query itself is called 'maybe'; there are id, content",
         ),
         (["-r", "bm25", "--depth", "2000", "-o", "x"], "less than or equal to 1000"),
-        (["-r", "bm25", "--limit", "2", "-o", "x"], "a --task folder is searched whole"),
+        (["-r", "bm25", "--limit", "2", "-o", "x"], "a --task folder is taken whole"),
         (["-r", "bm25", "--suite", "glyphs", "-o", "x"], "one of them"),
         (["--verify", "x.trec", "-r", "bm25"], "--verify only checks"),
         (["--verify", "x.trec", "--verify", "y.trec"], "2 runs and 1 tasks"),

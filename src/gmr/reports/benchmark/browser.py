@@ -26,11 +26,7 @@ LEGEND = (
 
 
 def browser(report: BenchmarkReport) -> Markup:
-    """The controls, and every case that fits; what does not fit is counted.
-
-    Raises:
-        DataError: A picture cannot be read.
-    """
+    """The controls, and every case that fits; what does not fit is counted."""
     writer = _Writer(report)
     made: dict[int, Markup] = {}
     size = 0

@@ -15,11 +15,7 @@ NOTHING = Markup("")
 
 
 def benchmark_page(report: BenchmarkReport) -> str:
-    """The report as one self-contained HTML document.
-
-    Raises:
-        DataError: A picture of a query to look at cannot be read.
-    """
+    """The report as one self-contained HTML document."""
     sections = {
         "results": ("Results", _results(report)),
         "tasks": ("By task", details.heat_table(report)),

@@ -6,6 +6,7 @@ from typing import Any
 
 import PIL.Image
 
+from gmr.core.errors import DataError
 from gmr.core.items import Image, Item, Text
 from gmr.reports.html import Markup, tag
 
@@ -32,8 +33,7 @@ class Pictures:
     def item(self, item: Item, *, label: str, max_chars: int, element: str = "div") -> Markup:
         """A query or document as it is, its parts in their order; long texts are cut with an ellipsis.
 
-        Raises:
-            DataError: A picture cannot be read.
+        In the place of a picture that cannot be read stands why.
         """
         parts = [
             tag("span", _cut(part.text, max_chars), {"class": "text", "dir": "auto"})
@@ -49,7 +49,10 @@ class Pictures:
         return tag("svg", held, {"width": "0", "height": "0", "class": "pictures", "aria-hidden": "true"})
 
     def _use(self, image: Image, *, label: str) -> Markup:
-        name, width, height = self._known.get(image.key) or self._add(image)
+        try:
+            name, width, height = self._known.get(image.key) or self._add(image)
+        except DataError as error:  # of a run that gave such documents the last place
+            return tag("span", f"[{error}]", {"class": "text broken"})
         attributes = {
             "class": "picture small" if max(width, height) <= 64 else "picture",
             "viewBox": f"0 0 {width} {height}",

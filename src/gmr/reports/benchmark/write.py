@@ -16,11 +16,9 @@ def write_report(report: BenchmarkReport, folder: Path) -> None:
     The same report gives the same bytes: nothing of the moment of writing is in them.
 
     Raises:
-        DataError: A picture cannot be read, or the folder cannot be written.
+        DataError: The folder cannot be written.
     """
-    # The page first: a picture that cannot be read is to stop this before a file is there.
-    page = benchmark_page(report)
-    atomic_write_text(folder / "report.html", page)
+    atomic_write_text(folder / "report.html", benchmark_page(report))
     atomic_write_text(folder / "report.md", to_markdown(report))
     atomic_write_text(folder / "report.tex", to_latex(report))
     atomic_write_text(folder / "report.csv", to_csv(report))
