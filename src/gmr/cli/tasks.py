@@ -160,9 +160,9 @@ def _read_folders(
     folders: Sequence[Path], split: str, *, first_stage: Path | None, needs_first_stage: bool
 ) -> "list[RerankTask]":
     from gmr.core.datasets import read_beir
-    from gmr.core.frozen_runs import record_path, verify
+    from gmr.core.frozen_runs import SUFFIXES, record_path, verify
 
-    if first_stage is not None and record_path(first_stage).is_file():
+    if first_stage is not None and first_stage.name.endswith(SUFFIXES) and record_path(first_stage).is_file():
         verify(first_stage)
     return [
         read_beir(folder, split=split, first_stage=first_stage, needs_first_stage=needs_first_stage)
