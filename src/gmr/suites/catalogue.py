@@ -15,7 +15,7 @@ from gmr.core.tasks import RerankTask, TrainingSet
 class Source(Protocol):
     """What the module of a suite offers."""
 
-    SPLITS: Mapping[str, str]
+    SPLITS: dict[str, str]
 
     def task_types(self, split: str, /) -> Mapping[str, str]:
         """Task type by name of the task, without reading any data."""
@@ -109,7 +109,7 @@ CATALOGUE: dict[str, Suite] = {
         _train_emoji,
     ),
     "stamps": Suite(
-        "photographs and drawings with captions in 58 languages; six task types; --data-root",
+        "photographs and drawings with captions in 58 languages and varieties; six task types; --data-root",
         ("test", "dev"),
         True,
         _stamps,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from gmr.suites.draws import chance, spread
 from gmr.suites.emoji.data import LANGUAGES, Concept, Emoji, Relation, picture
@@ -87,12 +88,19 @@ class Scope:
     def showing(self, meanings: Iterable[str], vendor: str) -> list[str]:
         """The concepts of the split whose pictures by a vendor show (what can hardly be told from) some concepts."""
         shown = {other for meaning in meanings for other in self.emoji.shown_as(meaning, vendor)}
-        return [name for name in self.ids if name in shown]
+        return self._inside(shown)
 
     def called(self, meanings: Iterable[str], language: str) -> list[str]:
         """The concepts of the split that are called in a language as some concepts are."""
         named = {other for meaning in meanings for other in self.emoji.called_as(meaning, language)}
-        return [name for name in self.ids if name in named]
+        return self._inside(named)
+
+    def _inside(self, names: set[str]) -> list[str]:
+        return sorted(names & self._places.keys(), key=self._places.__getitem__)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.ids)}
 
 
 @dataclass(frozen=True)
