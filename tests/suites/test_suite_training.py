@@ -63,6 +63,7 @@ def test_groups_are_drawn_from_them(made_up):
         assert not any(group.labels[1:])
 
 
+@pytest.mark.slow
 def test_real_examples_show_training_concepts_by_two_vendors_and_answer_no_test():
     root = shared_data("emoji").parent
     emoji = read_emoji(root)

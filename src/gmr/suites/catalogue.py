@@ -211,7 +211,9 @@ def training_set(name: str, *, limit: int | None = None, data_root: Path | str |
 
 def _suite(name: str) -> Suite:
     if name not in CATALOGUE:
-        raise DataError(f"unknown suite {name!r}{_nearest(name, list(CATALOGUE))}")
+        near = difflib.get_close_matches(name, CATALOGUE, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise DataError(f"unknown suite {name!r}; there are {', '.join(CATALOGUE)}{hint}")
     return CATALOGUE[name]
 
 

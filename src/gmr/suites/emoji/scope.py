@@ -50,7 +50,11 @@ class Scope:
 
     def sample(self, number: int) -> list[str]:
         """Concepts to ask for, one of each family first; the same ones in every task, so that tasks compare."""
-        return spread(self.ids, lambda name: self.concept(name).family, key=f"{self.split}:concepts")[:number]
+        return self._in_turn[:number]
+
+    @cached_property
+    def _in_turn(self) -> list[str]:
+        return spread(self.ids, lambda name: self.concept(name).family, key=f"{self.split}:concepts")
 
     def relations(self, *kinds: str) -> list[Relation]:
         """Relations of some kinds, one of each target's family first, whose sources can be told from all others.
