@@ -70,4 +70,5 @@ def build(suite: str, data_root: Path, folder: Path) -> None:
 
 if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.getLogger("bm25s").setLevel(logging.WARNING)
     build(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))

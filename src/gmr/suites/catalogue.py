@@ -15,7 +15,7 @@ from gmr.core.tasks import RerankTask, TrainingSet
 class Source(Protocol):
     """What the module of a suite offers."""
 
-    SPLITS: Mapping[str, str]
+    SPLITS: dict[str, str]
 
     def task_types(self, split: str, /) -> Mapping[str, str]:
         """Task type by name of the task, without reading any data."""
@@ -109,7 +109,7 @@ CATALOGUE: dict[str, Suite] = {
         _train_emoji,
     ),
     "stamps": Suite(
-        "photographs and drawings with captions in 58 languages; six task types; --data-root",
+        "photographs and drawings with captions in 58 languages and varieties; six task types; --data-root",
         ("test", "dev"),
         True,
         _stamps,
@@ -211,7 +211,9 @@ def training_set(name: str, *, limit: int | None = None, data_root: Path | str |
 
 def _suite(name: str) -> Suite:
     if name not in CATALOGUE:
-        raise DataError(f"unknown suite {name!r}{_nearest(name, list(CATALOGUE))}")
+        near = difflib.get_close_matches(name, CATALOGUE, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise DataError(f"unknown suite {name!r}; there are {', '.join(CATALOGUE)}{hint}")
     return CATALOGUE[name]
 
 

@@ -96,8 +96,10 @@ def _asked(
             merged = tuple(dict.fromkeys((*first.relevant, *found)))
             asked[pieces] = Asked(first.name, pieces, merged, first.facts)
         elif len(asked) < scope.num_queries:
-            facts = {"kind": relation.kind, "edit": relation.edit, "language": language}
-            facts |= {"query_vendor": vendor, "group": scope.concept(relation.target).group}
+            facts = {"kind": relation.kind, "edit": relation.edit, "query_vendor": vendor}
+            facts["group"] = scope.concept(relation.target).group
+            if any(isinstance(piece, Words) and piece.language for piece in pieces):
+                facts["language"] = language
             asked[pieces] = Asked(relation_id(relation), pieces, found, facts)
     return list(asked.values())
 

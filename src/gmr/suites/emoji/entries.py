@@ -1,5 +1,7 @@
 """Plans whose documents are pages of pictures, or pictures with words: T→VD, T→IT."""
 
+from itertools import product
+
 from gmr.suites.draws import lot
 from gmr.suites.emoji.data import picture
 from gmr.suites.emoji.scope import Asked, Scope, make_plan, relation_id
@@ -113,20 +115,17 @@ def names_to_change(scope: Scope, name: str) -> Plan:
     """Two names in order -> two pictures in order, interleaved with "then": which one comes first counts."""
     vendor = scope.roles.change
     documents: dict[str, Pieces] = {}
-    ends: dict[str, tuple[str, str]] = {}
+    doc_of: dict[tuple[str, str], str] = {}
     for relation in scope.relations("skin", "gender"):
         source = relation.sources[0]
         if relation.target not in scope.emoji.shown_as(source, vendor):
             doc_id = f"change:{relation_id(relation)}"
             documents[doc_id] = (picture(vendor, source), Words("then"), picture(vendor, relation.target))
-            ends[doc_id] = (source, relation.target)
+            doc_of[source, relation.target] = doc_id
     asked = []
-    for doc_id, (source, target) in list(ends.items())[: scope.num_queries]:
-        same = [
-            other
-            for other, (first, last) in ends.items()
-            if first in scope.emoji.shown_as(source, vendor) and last in scope.emoji.shown_as(target, vendor)
-        ]
+    for (source, target), doc_id in list(doc_of.items())[: scope.num_queries]:
+        alike = product(*(sorted(scope.emoji.shown_as(end, vendor)) for end in (source, target)))
+        same = [doc_of[ends] for ends in alike if ends in doc_of]
         words = f"{scope.name(source).text}, then {scope.name(target).text}"
         asked.append(
             Asked(

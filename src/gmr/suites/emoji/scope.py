@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from gmr.suites.draws import chance, spread
 from gmr.suites.emoji.data import LANGUAGES, Concept, Emoji, Relation, picture
@@ -49,7 +50,11 @@ class Scope:
 
     def sample(self, number: int) -> list[str]:
         """Concepts to ask for, one of each family first; the same ones in every task, so that tasks compare."""
-        return spread(self.ids, lambda name: self.concept(name).family, key=f"{self.split}:concepts")[:number]
+        return self._in_turn[:number]
+
+    @cached_property
+    def _in_turn(self) -> list[str]:
+        return spread(self.ids, lambda name: self.concept(name).family, key=f"{self.split}:concepts")
 
     def relations(self, *kinds: str) -> list[Relation]:
         """Relations of some kinds, one of each target's family first, whose sources can be told from all others.
@@ -87,12 +92,19 @@ class Scope:
     def showing(self, meanings: Iterable[str], vendor: str) -> list[str]:
         """The concepts of the split whose pictures by a vendor show (what can hardly be told from) some concepts."""
         shown = {other for meaning in meanings for other in self.emoji.shown_as(meaning, vendor)}
-        return [name for name in self.ids if name in shown]
+        return self._inside(shown)
 
     def called(self, meanings: Iterable[str], language: str) -> list[str]:
         """The concepts of the split that are called in a language as some concepts are."""
         named = {other for meaning in meanings for other in self.emoji.called_as(meaning, language)}
-        return [name for name in self.ids if name in named]
+        return self._inside(named)
+
+    def _inside(self, names: set[str]) -> list[str]:
+        return sorted(names & self._places.keys(), key=self._places.__getitem__)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.ids)}
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,9 @@
 """Plans between captions in many languages and pictures: T→I, I→T, I→I, T→T, T→IT, IT→T."""
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from gmr.suites.draws import chance, lot, spread
 from gmr.suites.pieces import Pieces, Plan, Search, Words
@@ -71,26 +73,41 @@ class Scope:
 
     def captions(self, *languages: str) -> dict[str, Pieces]:
         """Documents: the captions of the split in some languages, equal ones once."""
-        found: dict[str, Pieces] = {}
-        held: set[Words] = set()
-        for language in languages:
-            for name in self.ids:
-                if language in self.stamp(name).captions:
-                    words = Words(self.stamp(name).captions[language], language)
-                    if words not in held:
-                        held.add(words)
-                        found[f"{language}:{name}"] = (words,)
-        return found
+        return {
+            f"{language}:{first}": (Words(text, language),)
+            for language in languages
+            for text, first in self._first_with[language].items()
+        }
 
-    def about(self, meanings: set[str], documents: Mapping[str, Pieces], language: str) -> tuple[str, ...]:
-        """The caption documents in a language that are captions of some stamps."""
-        wanted = {self.stamp(name).captions.get(language) for name in meanings}
-        prefix = f"{language}:"
-        return tuple(
-            doc_id
-            for doc_id, pieces in documents.items()
-            if doc_id.startswith(prefix) and isinstance(pieces[0], Words) and pieces[0].text in wanted
-        )
+    def about(self, meanings: set[str], *languages: str) -> tuple[str, ...]:
+        """The caption documents in some languages that are captions of some stamps of the split."""
+        found: dict[str, None] = {}
+        for language in languages:
+            for name in self._inside(meanings):
+                text = self.stamp(name).captions.get(language)
+                if text is not None:
+                    found[f"{language}:{self._first_with[language][text]}"] = None
+        return tuple(found)
+
+    def shown(self, kind: str, meanings: set[str]) -> tuple[str, ...]:
+        """The documents of a kind (``image``, ``entry``) of some stamps, those of the split."""
+        return tuple(f"{kind}:{name}" for name in self._inside(meanings))
+
+    def _inside(self, names: set[str]) -> list[str]:
+        return sorted(names & self._places.keys(), key=self._places.__getitem__)
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {name: place for place, name in enumerate(self.ids)}
+
+    @cached_property
+    def _first_with(self) -> dict[str, dict[str, str]]:
+        """Language -> caption -> the first stamp of the split with it."""
+        found: dict[str, dict[str, str]] = defaultdict(dict)
+        for name in self.ids:
+            for language, text in self.stamp(name).captions.items():
+                found[language].setdefault(text, name)
+        return found
 
 
 def caption_to_picture(scope: Scope, name: str, *, languages: tuple[str, ...]) -> Plan:
@@ -102,7 +119,7 @@ def caption_to_picture(scope: Scope, name: str, *, languages: tuple[str, ...]) -
         query_id = f"{_short(name)}:{stamp_id}"
         queries[query_id] = (Words(scope.stamp(stamp_id).captions[language], language),)
         meanings = scope.stamps.captioned(stamp_id, language)
-        relevant[query_id] = tuple(f"image:{other}" for other in scope.ids if other in meanings)
+        relevant[query_id] = scope.shown("image", meanings)
         facts[query_id] = _facts(scope, stamp_id, language=language)
     instruction = "Find the picture with this caption."
     return _plan(
@@ -119,9 +136,7 @@ def picture_to_caption(scope: Scope, name: str, *, languages: tuple[str, ...]) -
     for stamp_id in scope.sample(languages):
         query_id = f"{_short(name)}:{stamp_id}"
         queries[query_id] = (scope.stamp(stamp_id).picture,)
-        meanings = scope.stamps.same(stamp_id)
-        found = [doc_id for language in languages for doc_id in scope.about(meanings, documents, language)]
-        relevant[query_id] = tuple(found)
+        relevant[query_id] = scope.about(scope.stamps.same(stamp_id), *languages)
         facts[query_id] = _facts(scope, stamp_id, document_language="+".join(languages))
     several = len(languages) > 1
     instruction = (
@@ -159,7 +174,7 @@ def caption_to_caption(scope: Scope, name: str, *, languages: tuple[str, ...]) -
     for stamp_id, language in _asked(scope, name, languages):
         query_id = f"{_short(name)}:{stamp_id}"
         queries[query_id] = (Words(scope.stamp(stamp_id).captions[language], language),)
-        relevant[query_id] = scope.about(scope.stamps.captioned(stamp_id, language), documents, "en")
+        relevant[query_id] = scope.about(scope.stamps.captioned(stamp_id, language), "en")
         facts[query_id] = _facts(scope, stamp_id, language=language, document_language="en")
     instruction = "Find the English caption that says the same."
     return _plan(scope, name, "t2t", instruction, Search(queries, documents), relevant=relevant, facts=facts)
@@ -181,7 +196,7 @@ def caption_to_entry(scope: Scope, name: str, *, languages: tuple[str, ...]) -> 
         query_id = f"{_short(name)}:{stamp_id}"
         queries[query_id] = (Words(scope.stamp(stamp_id).captions[language], language),)
         meanings = scope.stamps.captioned(stamp_id, language)
-        relevant[query_id] = tuple(f"entry:{other}" for other in scope.ids if other in meanings)
+        relevant[query_id] = scope.shown("entry", meanings)
         facts[query_id] = _facts(scope, stamp_id, language=language)
     instruction = "Find the entry, a category with a picture, that has this caption."
     return _plan(scope, name, "t2it", instruction, Search(queries, documents), relevant=relevant, facts=facts)
@@ -197,7 +212,7 @@ def picture_and_language_to_caption(scope: Scope, name: str) -> Plan:
     for stamp_id, language in _asked(scope, name, languages):
         query_id = f"{_short(name)}:{stamp_id}"
         queries[query_id] = (scope.stamp(stamp_id).picture, Words(f"in {LANGUAGE_NAMES[language]}"))
-        relevant[query_id] = scope.about(scope.stamps.same(stamp_id), documents, language)
+        relevant[query_id] = scope.about(scope.stamps.same(stamp_id), language)
         facts[query_id] = _facts(scope, stamp_id, document_language=language)
     instruction = "Find the caption of this picture in the language that is asked for."
     search = Search(queries, documents, depth=100)
