@@ -187,6 +187,15 @@ def task_names(
     ]
 
 
+def task_types(name: str, *, split: str = "test") -> Mapping[str, str]:
+    """Name of the task to its type, of a suite; no data is read.
+
+    Raises:
+        DataError: unknown suite.
+    """
+    return _suite(name).source().task_types(split)
+
+
 def splits(name: str) -> tuple[str, ...]:
     """The splits of a suite.
 

@@ -112,6 +112,7 @@ class DataSection:
     Attributes:
         suite: A suite with a training set, such as ``glyphs``; or
         path: a JSONL file of ``{query, instruction?, positives, negatives, scores?}``.
+        root: Folder with the data of a suite that is not embedded.
         dev: Development tasks: ``"suite"`` for the suite's dev split, a folder in BEIR layout, or ``""`` for
             none.
         limit: Use this many training examples; None is all.
@@ -122,6 +123,7 @@ class DataSection:
 
     suite: str | None = None
     path: str | None = None
+    root: str | None = None
     dev: str = ""
     limit: int | None = None
     num_positives: int = 1

@@ -20,7 +20,7 @@ from gmr.train.recipe import Recipe
 def load_training_set(recipe: Recipe) -> TrainingSet:
     """The examples that the recipe's ``data`` section names."""
     if recipe.data.suite is not None:
-        return suites.training_set(recipe.data.suite, limit=recipe.data.limit)
+        return suites.training_set(recipe.data.suite, limit=recipe.data.limit, data_root=recipe.data.root)
     found = read_training_jsonl(Path(str(recipe.data.path)))
     return TrainingSet(found.examples[: recipe.data.limit], found.pools)
 
@@ -30,7 +30,7 @@ def load_dev_tasks(recipe: Recipe) -> Sequence[RerankTask]:
     if not recipe.data.dev:
         return []
     if recipe.data.dev == "suite":
-        return suites.load(str(recipe.data.suite), split="dev")
+        return suites.load(str(recipe.data.suite), split="dev", data_root=recipe.data.root)
     try:
         return [read_beir(Path(recipe.data.dev))]
     except DataError as error:
