@@ -1,6 +1,5 @@
 """The gradient at the head: measured by autograd of the closed-form loss, and predicted as weight × direction."""
 
-import math
 from dataclasses import dataclass
 
 import torch
@@ -34,7 +33,7 @@ class HeadGradient:
 
     @property
     def distance(self) -> float:
-        """How far the prediction is from the measurement: norm of the difference over norm."""
+        """How far the prediction is from the measurement, relative to the norm."""
         return relative_distance(self.predicted, self.measured)
 
 
@@ -54,12 +53,11 @@ def head_gradient(objective: Objective, states: States) -> HeadGradient:
     return HeadGradient(measured, weights, directions, losses.detach())
 
 
-def relative_distance(found: Tensor, expected: Tensor) -> float:
-    """Norm of the difference over the norm of ``expected``; 0.0 where both are zero."""
-    difference, norm = ((found - expected).double().norm().item(), expected.double().norm().item())
-    if norm == 0.0:
-        return 0.0 if difference == 0.0 else math.inf
-    return difference / norm
+def relative_distance(a: Tensor, b: Tensor) -> float:
+    """Norm of the difference over the larger of the two norms; 0.0 where both are zero."""
+    a, b = a.double(), b.double()
+    largest = max(a.norm().item(), b.norm().item())
+    return (a - b).norm().item() / largest if largest > 0 else 0.0
 
 
 def row_cosines(a: Tensor, b: Tensor) -> Tensor:

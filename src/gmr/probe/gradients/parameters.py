@@ -24,6 +24,8 @@ PARAMETERS: dict[str, str] = {
 SMALL = 200_000_000
 """Parameters up to which ``auto`` compares the gradients of all: there is one copy for every objective."""
 
+LAST_LAYER = "last layer"
+
 Named = dict[str, nn.Parameter]
 
 
@@ -48,19 +50,19 @@ def parameter_gradients(
         ModelError: the model is quantized, or has no such parameters.
         ValueError: ``which`` is unknown.
     """
-    chosen = choose_parameters(model, which)
+    label, chosen = choose_parameters(model, which)
     if not chosen:
         return ()
     wanted = [logit_gradient(objective, states) for objective in objectives.values()]
     gradients = backward_each(model, batch, wanted, chosen)
     return tuple(
         _part(part, [gradients[name] for name in names], list(objectives))
-        for part, names in parts_of(model, chosen).items()
+        for part, names in parts_of(model, chosen, label=label).items()
     )
 
 
-def choose_parameters(model: RerankModel, which: str) -> Named:
-    """The parameters that ``which`` names, by name.
+def choose_parameters(model: RerankModel, which: str) -> tuple[str, Named]:
+    """What the chosen parameters are called together, and the parameters by name.
 
     Raises:
         ModelError: the model is quantized, or has no such parameters.
@@ -69,7 +71,7 @@ def choose_parameters(model: RerankModel, which: str) -> Named:
     if which not in PARAMETERS:
         raise ValueError(f"parameters is {which!r}: it must be one of {', '.join(PARAMETERS)}")
     if which == "none":
-        return {}
+        return which, {}
     refuse_quantized(model, use="differentiated")
     named = dict(model.named_parameters())
     adapter = {name: each for name, each in named.items() if "lora_" in name}
@@ -80,17 +82,17 @@ def choose_parameters(model: RerankModel, which: str) -> Named:
     if which == "adapter":
         if not adapter:
             raise ModelError("the model has no adapter whose gradients could be compared; ask for another part")
-        return adapter | head
+        return "adapter", adapter | head
     if which == "last-layer":
         layers = model.causal_model.get_submodule(model.facts.language).layers
         ids = {id(each) for each in layers[-1].parameters()}
-        return {name: each for name, each in named.items() if id(each) in ids} | head
+        return LAST_LAYER, {name: each for name, each in named.items() if id(each) in ids} | head
     output, inputs = (
         model.causal_model.get_output_embeddings().weight,
         model.causal_model.get_input_embeddings().weight,
     )
     # The answer rows are read from the output matrix without a gradient; tied, it is the input matrix as well.
-    return {name: each for name, each in named.items() if each is not output or output is inputs}
+    return "all", {name: each for name, each in named.items() if each is not output or output is inputs}
 
 
 def logit_gradient(objective: Objective, states: States) -> Tensor:
@@ -154,19 +156,19 @@ def wanting_gradients(model: RerankModel, chosen: Named) -> Iterator[None]:
             parameter.requires_grad_(before[name])
 
 
-def parts_of(model: RerankModel, chosen: Named) -> dict[str, list[str]]:
-    """Names of the chosen parameters by part; parts overlap, and those without a parameter are left out."""
+def parts_of(model: RerankModel, chosen: Named, *, label: str = "all") -> dict[str, list[str]]:
+    """Names of the chosen parameters by part: all of them under ``label``, then parts that have any and overlap."""
     causal = model.causal_model
     layers = causal.get_submodule(model.facts.language).layers
     modules = {
         "embeddings": causal.get_input_embeddings(),
         "vision": causal.get_submodule(model.facts.vision) if model.facts.vision else nn.Module(),
         "first layer": layers[0],
-        "last layer": layers[-1],
+        LAST_LAYER: layers[-1],
         "head": model.head,
     }
     ids = {part: {id(each) for each in module.parameters()} for part, module in modules.items()}
-    found = {"all": list(chosen)}
+    found = {label: list(chosen)}
     found |= {part: [name for name, each in chosen.items() if id(each) in ids[part]] for part in modules}
     return {part: names for part, names in found.items() if names}
 

@@ -151,13 +151,11 @@ class _Table:
     def _column(self, gradient: HeadGradient) -> list[CandidateGradient]:
         lengths = gradient.directions.square().sum(dim=-1)
         along = (gradient.measured * gradient.directions).sum(dim=-1) / lengths
-        values = (gradient.weights, along, gradient.measured.norm(dim=-1))
-        cosines = self.rows(row_cosines(gradient.measured, gradient.directions))
+        norms, cosines = gradient.measured.norm(dim=-1), row_cosines(gradient.measured, gradient.directions)
+        columns = [self.rows(values).tolist() for values in (gradient.weights, along, norms, cosines)]
         return [
-            CandidateGradient(weight, measured, norm, None if np.isnan(cosine) else cosine)
-            for weight, measured, norm, cosine in zip(
-                *(self.rows(value).tolist() for value in values), cosines.tolist(), strict=True
-            )
+            CandidateGradient(weight, _known(measured), norm, _known(cosine))
+            for weight, measured, norm, cosine in zip(*columns, strict=True)
         ]
 
 
@@ -210,8 +208,12 @@ def compare(a: str, b: str, left: HeadGradient, right: HeadGradient, mask: Tenso
         num_both=len(both),
         conflict=(both < 0).double().mean().item() if len(both) else None,
         mean_cosine=both.mean().item() if len(both) else None,
-        whole_cosine=None if np.isnan(whole) else whole,
+        whole_cosine=_known(whole),
         weight_tau=kendall_tau(
             left.weights[mask].abs().cpu().numpy(), right.weights[mask].abs().cpu().numpy()
         ),
     )
+
+
+def _known(value: float) -> float | None:
+    return None if np.isnan(value) else value

@@ -15,13 +15,14 @@ class CandidateGradient:
 
     Attributes:
         weight: signed, by the formula: below 0 it raises the score, above 0 it lowers it.
-        measured_weight: the same from the measured gradient: its length along the direction, in directions.
+        measured_weight: the same from the measured gradient: its length along the direction, in directions;
+            None where the direction is zero.
         norm: of the measured gradient with respect to the hidden state.
         cosine: of that gradient and the direction: -1 raises, +1 lowers; None for a gradient of zero.
     """
 
     weight: float
-    measured_weight: float
+    measured_weight: float | None
     norm: float
     cosine: float | None
 
@@ -120,7 +121,8 @@ class PartGradient:
     """The gradient of the mean over queries with respect to one part of the model's parameters.
 
     Attributes:
-        part: ``all``, ``embeddings``, ``vision``, ``first layer``, ``last layer``, ``adapter`` or ``head``.
+        part: ``all`` or ``adapter`` for all that were compared, then ``embeddings``, ``vision``, ``first layer``,
+            ``last layer`` and ``head`` of these.
         num_parameters: in the part.
         norms: by name of the objective.
         cosines: ``cosines[i][j]`` of the objectives in the order of ``norms``; None where one is zero.

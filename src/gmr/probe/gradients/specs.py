@@ -33,10 +33,7 @@ class Spec:
         Raises:
             ConfigError: an unknown name, a value out of range, or an option that the weight does not take.
         """
-        try:
-            return build_objective(self.objective, num_positive=num_positive, **self.options)
-        except ConfigError as error:
-            raise ConfigError(f"objective {self.name!r}: {error}") from None
+        return build_objective(self.objective, num_positive=num_positive, **self.options)
 
 
 def parse_spec(text: str, *, defaults: Mapping[str, Option] | None = None) -> Spec:
@@ -66,9 +63,20 @@ def parse_spec(text: str, *, defaults: Mapping[str, Option] | None = None) -> Sp
     for name, default in (defaults or {}).items():
         if name in taken and name not in options:
             options[name] = default
-    # The full name: with the direction that a weight alone pushes, and the options that are given.
-    full_name = Spec(text, objective, options).build().name
-    return Spec(",".join([full_name, *(f"{name}={value}" for name, value in options.items())]), objective, options)
+    try:
+        return _spec(objective, options)
+    except ConfigError as error:
+        raise ConfigError(f"objective {text!r}: {error}") from None
+
+
+def spec_of(config: ObjectiveConfig) -> Spec:
+    """The objective of a recipe, by the same name as if it had been typed."""
+    options: dict[str, Option] = {
+        field.name: getattr(config, field.name)
+        for field in fields(config)
+        if field.name not in _NOT_OPTIONS and getattr(config, field.name) != field.default
+    }
+    return _spec(f"{config.weight}/{config.direction}", options)
 
 
 def refuse_twins(specs: Sequence[Spec]) -> None:
@@ -81,6 +89,12 @@ def refuse_twins(specs: Sequence[Spec]) -> None:
     for name in names:
         if names.count(name) > 1:
             raise ConfigError(f"objective {name!r} is given twice")
+
+
+def _spec(objective: str, options: dict[str, Option]) -> Spec:
+    # The full name: with the direction that a weight alone pushes, and the options that are given.
+    name = build_objective(objective, **options).name
+    return Spec(",".join([name, *(f"{option}={value}" for option, value in options.items())]), objective, options)
 
 
 def _read(value: str, wanted: type, *, where: str) -> Option:
