@@ -46,7 +46,9 @@ def hinge(s: Tensor, y: Tensor, t: Tensor, *, threshold: float) -> Tensor:
     return torch.relu(margin - torch.where(y > 0, s, -s)).sum()
 
 
-def infonce(s: Tensor, y: Tensor, t: Tensor, *, temperature: float, positives: str, margin: float = 0.0) -> Tensor:
+def infonce(
+    s: Tensor, y: Tensor, t: Tensor, *, temperature: float, positives: str, margin: float = 0.0
+) -> Tensor:
     """-log of e^s+ over the sum of e^s of it and the negatives; with several positives see docs/objectives.md."""
     s = torch.where(y > 0, s - margin, s) / temperature
     chosen, negatives = s[y > 0], s[y == 0]

@@ -28,7 +28,9 @@ HEADS = {
 READS = ("own", *DIRECTIONS)
 
 
-def head_states(seed: int, head: HeadConfig, *, graded: bool, num_answers: int = 2, num_positive: int = 1) -> States:
+def head_states(
+    seed: int, head: HeadConfig, *, graded: bool, num_answers: int = 2, num_positive: int = 1
+) -> States:
     """Ragged groups in float64 with no, one and several positives, below a head whose weights are not special."""
     batch = random_batch(seed, graded=graded)
     random = torch.Generator().manual_seed(seed)
@@ -36,7 +38,7 @@ def head_states(seed: int, head: HeadConfig, *, graded: bool, num_answers: int =
     built = head.build(rows).double()
     with torch.no_grad():
         for parameter in built.parameters():
-            parameter += 0.1 * torch.randn(parameter.shape, generator=random, dtype=torch.float64)
+            parameter.add_(0.1 * torch.randn(parameter.shape, generator=random, dtype=torch.float64))
     hidden = torch.randn(*batch.mask.shape, WIDTH, generator=random, dtype=torch.float64)
     hidden[~batch.mask] = 0.0
     return States(hidden, batch.labels, batch.mask, batch.teacher, built, rows, num_positive)
@@ -61,13 +63,17 @@ def test_every_row_of_the_table_has_a_formula_written_anew() -> None:
 
 @pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("case", CASES, ids=case_id)
-def test_the_surrogate_has_the_gradient_of_the_formula_at_the_head_in_float64(case: dict[str, Any], head: str) -> None:
+def test_the_surrogate_has_the_gradient_of_the_formula_at_the_head_in_float64(
+    case: dict[str, Any], head: str
+) -> None:
     states = head_states(3, HEADS[head], graded=case["weight"] in GRADED)
     group = (states.labels, states.mask, states.teacher)
     hidden = states.hidden.clone().requires_grad_()
     for direction in DIRECTIONS:
         for reads in READS:
-            surrogate = objective(case, reads=reads, direction=direction)(states.head(hidden, states.rows), *group)
+            surrogate = objective(case, reads=reads, direction=direction)(
+                states.head(hidden, states.rows), *group
+            )
             expected = expected_scalar(
                 case, states.head(hidden, states.rows), *group, direction=direction, reads=reads
             )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gmr.cli.console import examples, print_line, print_note, print_table, print_text
+from gmr.cli.console import examples, print_line, print_note, print_table, print_text, terminal_width
 from gmr.cli.names import Dtype, check_device, refuse_twice
 from gmr.core.errors import UsageError
 
@@ -25,6 +25,7 @@ EPILOG = examples(
     "gmr probe gradients --model runs/sft/model --data train.jsonl --queries 64 --negatives 15",
     "gmr probe gradients --run runs/sft --output results/over-training",
 )
+WIDE = 140
 DEFAULT_MODEL, DEFAULT_SUITE, TRAIN = "gmr-nano", "glyphs", "train"
 
 
@@ -33,13 +34,17 @@ def gradients(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            "--model", "-m", metavar="MODEL", help="A model as in gmr rank; repeatable; gmr-nano when not given."
+            "--model",
+            "-m",
+            metavar="MODEL",
+            help="A model as in gmr rank; repeatable; gmr-nano when not given.",
         ),
     ] = None,
     run: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="A folder of gmr train: its base and every checkpoint, with its data and objective."
+            metavar="DIR",
+            help="A folder of gmr train: its base and every checkpoint, with its data and objective.",
         ),
     ] = None,
     objective: Annotated[
@@ -57,15 +62,22 @@ def gradients(
         str | None, typer.Option(help="A suite to draw the batch from; glyphs when not given.")
     ] = None,
     split: Annotated[
-        str, typer.Option(help="Of the suite: train, or tasks such as dev and test as if they were trained on.")
+        str,
+        typer.Option(help="Of the suite: train, or tasks such as dev and test as if they were trained on."),
     ] = TRAIN,
     data: Annotated[
         Path | None,
-        typer.Option(metavar="PATH", help="Training examples (.jsonl), or a folder in BEIR layout with candidates."),
+        typer.Option(
+            metavar="PATH", help="Training examples (.jsonl), or a folder in BEIR layout with candidates."
+        ),
     ] = None,
     queries: Annotated[int, typer.Option(min=1, help="Queries of the batch.")] = 16,
-    positives: Annotated[int | None, typer.Option(min=1, help="Positives of a query; 1 when not given.")] = None,
-    negatives: Annotated[int | None, typer.Option(min=1, help="Negatives of a query; 7 when not given.")] = None,
+    positives: Annotated[
+        int | None, typer.Option(min=1, help="Positives of a query; 1 when not given.")
+    ] = None,
+    negatives: Annotated[
+        int | None, typer.Option(min=1, help="Negatives of a query; 7 when not given.")
+    ] = None,
     random_to_hard: Annotated[
         str | None, typer.Option(metavar="R:H", help="Ratio of random to hard negatives; 1:1 when not given.")
     ] = None,
@@ -86,11 +98,15 @@ def gradients(
     ] = Dtype.FLOAT32,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Folder for gradients.json, candidates.jsonl, tables and a page."),
+        typer.Option(
+            "--output", "-o", help="Folder for gradients.json, candidates.jsonl, tables and a page."
+        ),
     ] = None,
     redraw: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Tables and page of an earlier --output again, from its files alone."),
+        typer.Option(
+            metavar="DIR", help="Tables and page of an earlier --output again, from its files alone."
+        ),
     ] = None,
 ) -> None:
     """Measure what objectives do to the candidates of one batch. Nothing is trained.
@@ -123,8 +139,8 @@ def gradients(
     recipe = _recipe(run)
     specs = _specs(objective, temperature, recipe)
     refuse_twins(specs)
-    training_set, about = _training_set(suite, split, data, recipe)
     sampling = _sampling(positives, negatives, random_to_hard, recipe)
+    training_set, about = _training_set(suite, split, data, recipe)
     groups = draw_groups(training_set, sampling, num_queries=queries, seed=seed)
     if len(groups) < queries:
         print_note(f"the data has {len(groups)} queries, and {queries} were asked for: these are all")
@@ -156,12 +172,15 @@ def _finish(study: "GradientStudy", output: Path | None) -> None:
     first = study.reports[0]
     kinds = ", ".join(f"{number} {kind}" for kind, number in first.kinds.items())
     print_text(f"{study.data}: {first.num_queries} queries, candidates: {kinds}")
-    for table in tables_of(study):
+    is_wide = terminal_width() >= WIDE
+    for table in tables_of(study, is_wide=is_wide):
         print_line()
         print_text(table.title, style="bold")
         print_table(table.columns, table.rows, right=table.columns[1:], is_dense=True)
         print_text(table.note, style="dim")
     print_line()
+    if not is_wide:
+        print_text("Intervals need a wider terminal, a pipe, or the files of --output.", style="dim")
     for text in sentences(study):
         print_text(text)
     if output is not None:

@@ -28,7 +28,9 @@ def read_recipe(run_dir: Path) -> Recipe:
     """
     path = run_dir / RECIPE
     if not path.is_file():
-        raise ConfigError(f"{run_dir} is no folder of a run: it has no {RECIPE} (gmr train --output writes one)")
+        raise ConfigError(
+            f"{run_dir} is no folder of a run: it has no {RECIPE} (gmr train --output writes one)"
+        )
     return load_recipe(path)
 
 
@@ -38,7 +40,9 @@ def objectives_of(recipe: Recipe, specs: list[Spec]) -> list[Spec]:
     return [own, *(spec for spec in specs if spec.name != own.name)]
 
 
-def models_of_run(recipe: Recipe, run_dir: Path, *, device: torch.device) -> Iterator[tuple[int, RerankModel]]:
+def models_of_run(
+    recipe: Recipe, run_dir: Path, *, device: torch.device
+) -> Iterator[tuple[int, RerankModel]]:
     """Training step and model: the base as step 0, then every checkpoint in order.
 
     It is one and the same model, whose weights are exchanged: what is asked of it must be asked in turn. A

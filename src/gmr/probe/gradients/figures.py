@@ -7,17 +7,18 @@ from gmr.probe.gradients.batch import HARD, KINDS, POSITIVE, RANDOM
 from gmr.probe.gradients.results import Candidate, GradientReport, GradientStudy
 from gmr.probe.gradients.summary import NUM_QUARTERS
 from gmr.probe.gradients.tables import NEGATIVE
-from gmr.reports.figures import INK, MODEL_COLOURS, drawing, stand_in, to_svg
+from gmr.reports.figures import BASELINE_COLOURS, INK, MODEL_COLOURS, drawing, stand_in, to_svg
 from gmr.reports.html import Markup
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 KIND_COLOURS = {POSITIVE: "--good", HARD: "--model-2", RANDOM: "--model-1"}
-QUARTER_COLOURS = ("--baseline-1", "--baseline-2", "--baseline-3", "--model-2")
+QUARTER_COLOURS = ("--baseline-1", "--baseline-2", "--baseline-3", "--model-4")
 AGREE, OPPOSE = "--model-1", "--bad"
 MAX_POINTS = 1500
 """Candidates in a scatter; of more, every so-manieth is drawn."""
+LOG_FROM = 30
 _COLUMNS = 3
 
 
@@ -52,8 +53,8 @@ def shares(report: GradientReport) -> Markup:
     with drawing() as new_figure:
         figure = new_figure(9.4, 0.9 + 0.32 * len(rows))
         left, right = figure.subplots(1, 2)
-        for kind, values in ((kind, [each.share[kind].mean for each in rows]) for kind in KINDS):
-            _stack(left, values, stand_in(KINDS.index(kind)), label=kind)
+        for place, kind in enumerate(KINDS):
+            _stack(left, [each.share[kind].mean for each in rows], stand_in(place))
         for quarter in range(NUM_QUARTERS):
             _stack(right, [each.quarter_share[quarter] for each in rows], stand_in(len(KINDS) + quarter))
         left.set_yticks(range(len(rows)), [each.name for each in rows])
@@ -114,7 +115,14 @@ def curves(study: GradientStudy) -> Markup:
                     linewidth=0,
                 )
             axes.set_title(f"mean weight on {kind}s", loc="left")
-            axes.set_ylim(bottom=0)
+            _scale(
+                axes,
+                [
+                    report.objectives[n].mean_weight[kind].mean
+                    for report in study.reports
+                    for n in range(len(names))
+                ],
+            )
             axes.grid(axis="y")
             if are_steps:
                 axes.set_xlabel("optimiser steps")
@@ -126,7 +134,8 @@ def curves(study: GradientStudy) -> Markup:
 
 def objective_colour(number: int) -> str:
     """CSS colour of the objective at that place."""
-    return MODEL_COLOURS[number % len(MODEL_COLOURS)]
+    colours = (*MODEL_COLOURS, *BASELINE_COLOURS)
+    return colours[number % len(colours)]
 
 
 def thinned(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
@@ -134,24 +143,32 @@ def thinned(candidates: Sequence[Candidate]) -> Sequence[Candidate]:
     return candidates[:: -(-len(candidates) // MAX_POINTS)] if candidates else candidates
 
 
+def _scale(axes: "Axes", values: Sequence[float]) -> None:
+    """A logarithmic axis where one objective's weights would press all others to the floor."""
+    above = [value for value in values if value > 0]
+    if above and max(above) > LOG_FROM * min(above):
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=0.5 * min(above))
+    else:
+        axes.set_ylim(bottom=0)
+
+
 def _columns(points: Sequence[tuple[float, float]]) -> tuple[list[float], list[float]]:
     return [x for x, _ in points], [y for _, y in points]
 
 
-def _stack(axes: "Axes", values: Sequence[float], colour: str, *, label: str = "") -> None:
+def _stack(axes: "Axes", values: Sequence[float], colour: str) -> None:
     """One more layer on the bars that stand there already."""
     below = [0.0] * len(values)
     for container in axes.containers:
         below = [start + bar.get_width() for start, bar in zip(below, container, strict=True)]
-    axes.barh(range(len(values)), values, left=below, height=0.72, color=colour, label=label)
+    axes.barh(range(len(values)), values, left=below, height=0.72, color=colour)
 
 
 def _whole_cosines(report: GradientReport) -> tuple[tuple[float | None, ...], ...]:
     names = [each.name for each in report.objectives]
     found = {(pair.a, pair.b): pair.whole_cosine for pair in report.pairs}
-    return tuple(
-        tuple(1.0 if a == b else found.get((a, b), found.get((b, a))) for b in names) for a in names
-    )
+    return tuple(tuple(1.0 if a == b else found.get((a, b), found.get((b, a))) for b in names) for a in names)
 
 
 def _heat(axes: "Axes", values: Sequence[Sequence[float | None]]) -> None:

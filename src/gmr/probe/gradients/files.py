@@ -72,24 +72,30 @@ def _report(record: dict[str, Any], lines: Iterator[dict[str, Any]]) -> Gradient
         **record
         | {
             "objectives": tuple(_objective(each) for each in record["objectives"]),
-            "pairs": tuple(PairSummary(**each) for each in record["pairs"]),
+            "pairs": tuple(_pair(each) for each in record["pairs"]),
             "parts": tuple(
-                PartGradient(**each | {"cosines": tuple(map(tuple, each["cosines"]))}) for each in record["parts"]
+                PartGradient(**each | {"cosines": tuple(map(tuple, each["cosines"]))})
+                for each in record["parts"]
             ),
         },
         candidates=candidates,
     )
 
 
-def _objective(record: dict[str, Any]) -> ObjectiveSummary:
-    def intervals(values: Mapping[str, Mapping[str, float]]) -> dict[str, Interval]:
-        return {name: Interval(**value) for name, value in values.items()}
+def _intervals(values: Mapping[str, Mapping[str, float]]) -> dict[str, Interval]:
+    return {name: Interval(**value) for name, value in values.items()}
 
+
+def _pair(record: dict[str, Any]) -> PairSummary:
+    return PairSummary(**record | {"difference": _intervals(record["difference"])})
+
+
+def _objective(record: dict[str, Any]) -> ObjectiveSummary:
     return ObjectiveSummary(
         **record
         | {
-            "mean_weight": intervals(record["mean_weight"]),
-            "share": intervals(record["share"]),
+            "mean_weight": _intervals(record["mean_weight"]),
+            "share": _intervals(record["share"]),
             "quarter_share": tuple(record["quarter_share"]),
             "net_weight": Interval(**record["net_weight"]),
         }

@@ -1,6 +1,6 @@
 """The page of a probe: sentences, figures and tables in one self-contained HTML file."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gmr.probe.gradients import figures
 from gmr.probe.gradients.batch import HARD, POSITIVE, RANDOM
@@ -26,29 +26,29 @@ def gradients_page(study: GradientStudy) -> str:
         body.append(
             _section(
                 "Model by model",
-                *(tag("p", text) for text in sentences(study)),
+                _said(sentences(study)),
                 _legend(colours),
                 _figure(figures.curves(study), "Bands are 95 % intervals over the queries of the batch."),
                 _table(curve_table(study)),
             )
         )
-    body += [section for report in study.reports for section in _model_sections(report, study)]
+    body += [section for report in study.reports for section in _model_sections(report)]
     facts = {name: str(value) for name, value in {**study.settings, **study.environment}.items()}
-    body.append(_section("How it was made", table(["", ""], [[*fact] for fact in facts.items()], classes="facts")))
+    body.append(
+        _section("How it was made", table(["", ""], [[*fact] for fact in facts.items()], classes="facts"))
+    )
     return page("What the objectives do to a batch", body, subtitle=_subtitle(study))
 
 
-def _model_sections(report: GradientReport, study: GradientStudy) -> list[Markup]:
+def _model_sections(report: GradientReport) -> list[Markup]:
     thinned = figures.thinned(report.candidates)
     every = "" if len(thinned) == len(report.candidates) else f" {len(thinned)} of the candidates are drawn."
-    kinds = {
-        KIND_LABELS[kind]: figures.KIND_COLOURS[kind] for kind, number in report.kinds.items() if number
-    }
+    kinds = {KIND_LABELS[kind]: figures.KIND_COLOURS[kind] for kind, number in report.kinds.items() if number}
     quarters = dict(zip(QUARTER_LABELS, figures.QUARTER_COLOURS, strict=True))
     return [
         _section(
             label_of(report),
-            *(tag("p", text) for text in (model_sentences(report) if len(study.reports) == 1 else [])),
+            _said(model_sentences(report)),
             _legend(kinds),
             _figure(
                 figures.weights_by_score(report),
@@ -62,7 +62,7 @@ def _model_sections(report: GradientReport, study: GradientStudy) -> list[Markup
             ),
             _figure(
                 figures.cosines(report),
-                "Cosines between the gradients of two objectives; the numbers on top are those at the left.",
+                "Cosines between the gradients of two objectives; the numbers below are those at the left.",
             ),
             *(_table(each) for each in model_tables(report)),
         )
@@ -76,13 +76,21 @@ def _subtitle(study: GradientStudy) -> str:
     return f"{models}; {study.data}: {first.num_queries} queries, {kinds}"
 
 
+def _said(texts: Sequence[str]) -> Markup:
+    return tag("ul", [tag("li", text) for text in texts])
+
+
 def _section(title: str, *content: Markup) -> Markup:
     return tag("section", [tag("h2", title), *content])
 
 
 def _legend(colours: Mapping[str, str]) -> Markup:
     names = [
-        tag("span", [tag("i", "", {"class": "swatch", "style": f"background: var({colour})"}), name], {"class": "system"})
+        tag(
+            "span",
+            [tag("i", "", {"class": "swatch", "style": f"background: var({colour})"}), name],
+            {"class": "system"},
+        )
         for name, colour in colours.items()
     ]
     return tag("div", names, {"class": "legend"})
@@ -93,4 +101,5 @@ def _figure(figure: Markup, caption: str) -> Markup:
 
 
 def _table(each: Table) -> Markup:
-    return tag("div", [tag("h3", each.title), tag("p", each.note, {"class": "hint"}), table(each.columns, each.rows)])
+    content = [tag("h3", each.title), tag("p", each.note, {"class": "hint"}), table(each.columns, each.rows)]
+    return tag("div", content, {"style": "margin-top: 32px"})

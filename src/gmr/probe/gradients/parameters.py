@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from math import isnan
 from typing import Any
 
 import torch
@@ -81,7 +82,9 @@ def choose_parameters(model: RerankModel, which: str) -> tuple[str, Named]:
         which = "adapter" if adapter else "all" if is_small else "last-layer"
     if which == "adapter":
         if not adapter:
-            raise ModelError("the model has no adapter whose gradients could be compared; ask for another part")
+            raise ModelError(
+                "the model has no adapter whose gradients could be compared; ask for another part"
+            )
         return "adapter", adapter | head
     if which == "last-layer":
         layers = model.causal_model.get_submodule(model.facts.language).layers
@@ -184,5 +187,5 @@ def _part(part: str, gradients: Sequence[Tensor], names: Sequence[str]) -> PartG
         part=part,
         num_parameters=sum(each[0].numel() for each in gradients),
         norms=dict(zip(names, norms.tolist(), strict=True)),
-        cosines=tuple(tuple(None if value != value else value for value in row) for row in cosines.tolist()),
+        cosines=tuple(tuple(None if isnan(value) else value for value in row) for row in cosines.tolist()),
     )

@@ -92,7 +92,8 @@ def probe_model(
             for each in objectives
         ),
         pairs=tuple(
-            compare(a, b, gradients[a], gradients[b], exact.mask) for a, b in combinations(objectives, 2)
+            compare(a, b, gradients[a], gradients[b], table, seed=seed)
+            for a, b in combinations(objectives, 2)
         ),
         parts=parts,
         candidates=table.candidates(gradients),
@@ -126,7 +127,8 @@ class _Table:
 
     def per_query(self, values: Floats) -> Floats:
         """Sums ``(queries,)`` of values ``(candidates,)``."""
-        return np.bincount(self.query, weights=values, minlength=len(self.groups))
+        sums: Floats = np.bincount(self.query, weights=values, minlength=len(self.groups)).astype(np.float64)
+        return sums
 
     def candidates(self, gradients: Mapping[str, HeadGradient]) -> tuple[Candidate, ...]:
         """The candidates with what every objective does to them."""
@@ -197,10 +199,13 @@ def summarise(
     )
 
 
-def compare(a: str, b: str, left: HeadGradient, right: HeadGradient, mask: Tensor) -> PairSummary:
+def compare(
+    a: str, b: str, left: HeadGradient, right: HeadGradient, table: _Table, *, seed: int
+) -> PairSummary:
     """Two objectives on the same candidates."""
-    cosines = row_cosines(left.measured, right.measured)[mask]
+    cosines = row_cosines(left.measured, right.measured)[table.mask]
     both = cosines[~cosines.isnan()]
+    sizes = [np.abs(table.rows(each.weights)) for each in (left, right)]
     whole = row_cosines(left.measured.flatten(), right.measured.flatten()).item()
     return PairSummary(
         a=a,
@@ -209,9 +214,15 @@ def compare(a: str, b: str, left: HeadGradient, right: HeadGradient, mask: Tenso
         conflict=(both < 0).double().mean().item() if len(both) else None,
         mean_cosine=both.mean().item() if len(both) else None,
         whole_cosine=_known(whole),
-        weight_tau=kendall_tau(
-            left.weights[mask].abs().cpu().numpy(), right.weights[mask].abs().cpu().numpy()
-        ),
+        weight_tau=kendall_tau(sizes[0], sizes[1]),
+        difference={
+            kind: ratio_interval(
+                table.per_query((sizes[0] - sizes[1]) * table.of(kind)),
+                table.per_query(table.of(kind).astype(np.float64)),
+                seed=seed,
+            )
+            for kind in (POSITIVE, NEGATIVE)
+        },
     )
 
 

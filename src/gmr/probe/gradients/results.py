@@ -105,6 +105,8 @@ class PairSummary:
         mean_cosine: of the two gradients of a candidate, mean over these.
         whole_cosine: of the two gradients of all hidden states at once.
         weight_tau: Kendall's tau-b of the two sizes of weights: 1 for the same order of candidates.
+        difference: mean ``|weight|`` under ``a`` minus that under ``b``, on ``positive`` and on ``negative``
+            candidates; intervals over queries, which are the same for both.
     """
 
     a: str
@@ -114,6 +116,7 @@ class PairSummary:
     mean_cosine: float | None
     whole_cosine: float | None
     weight_tau: float | None
+    difference: Mapping[str, Interval]
 
 
 @dataclass(frozen=True)
@@ -160,7 +163,11 @@ class GradientReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Everything but the candidates, which are lines of a file of their own."""
-        return {name: value for name, value in asdict(replace(self, candidates=())).items() if name != "candidates"}
+        return {
+            name: value
+            for name, value in asdict(replace(self, candidates=())).items()
+            if name != "candidates"
+        }
 
     def lines(self) -> list[dict[str, Any]]:
         """The candidates, one JSON object each."""

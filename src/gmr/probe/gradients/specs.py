@@ -94,7 +94,9 @@ def refuse_twins(specs: Sequence[Spec]) -> None:
 def _spec(objective: str, options: dict[str, Option]) -> Spec:
     # The full name: with the direction that a weight alone pushes, and the options that are given.
     name = build_objective(objective, **options).name
-    return Spec(",".join([name, *(f"{option}={value}" for option, value in options.items())]), objective, options)
+    return Spec(
+        ",".join([name, *(f"{option}={value}" for option, value in options.items())]), objective, options
+    )
 
 
 def _read(value: str, wanted: type, *, where: str) -> Option:

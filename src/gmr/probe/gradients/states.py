@@ -58,7 +58,9 @@ def collate(
     """The batch of a training step, as `GroupCollator` makes it, on the model's device."""
     engine = "packed" if model.engine == "packed" else "padded"  # no other lets gradients through
     collator = GroupCollator(model.processor, engine=engine, tokens_per_pass=tokens_per_pass)
-    return {name: _to(value, model.device) for name, value in collator([each.group for each in groups]).items()}
+    return {
+        name: _to(value, model.device) for name, value in collator([each.group for each in groups]).items()
+    }
 
 
 def read_states(model: RerankModel, batch: Mapping[str, Any]) -> States:

@@ -30,9 +30,7 @@ def ratio_interval(numerators: Floats, denominators: Floats, *, seed: int = 0) -
     total = float(denominators.sum())
     if total == 0.0:
         return Interval(0.0, 0.0, 0.0)
-    picks = np.random.default_rng(seed).integers(
-        0, len(numerators), size=(_NUM_RESAMPLES, len(numerators))
-    )
+    picks = np.random.default_rng(seed).integers(0, len(numerators), size=(_NUM_RESAMPLES, len(numerators)))
     below = denominators[picks].sum(axis=1)
     ratios = numerators[picks].sum(axis=1)[below > 0] / below[below > 0]
     low, high = np.quantile(ratios, [0.025, 0.975])

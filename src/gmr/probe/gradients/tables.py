@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gmr.metrics.statistics import Interval
-from gmr.probe.gradients.batch import HARD, POSITIVE, RANDOM
-from gmr.probe.gradients.results import GradientReport, GradientStudy
+from gmr.probe.gradients.batch import HARD, KINDS, POSITIVE, RANDOM
+from gmr.probe.gradients.results import GradientReport, GradientStudy, ObjectiveSummary
 
 NEGATIVE = "negative"
 NONE = "–"
@@ -28,18 +28,23 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
 
 
-def tables_of(study: GradientStudy) -> list[Table]:
-    """The tables of one model; of several, those that put them side by side."""
+def tables_of(study: GradientStudy, *, is_wide: bool = True) -> list[Table]:
+    """The tables of one model; of several, the one that puts them side by side.
+
+    Args:
+        study: what was found.
+        is_wide: with intervals and all parts of the parameters, for lines of 140 characters and more.
+    """
     if len(study.reports) == 1:
-        return model_tables(study.reports[0])
-    return [curve_table(study)]
+        return model_tables(study.reports[0], is_wide=is_wide)
+    return [curve_table(study, is_wide=is_wide)]
 
 
-def model_tables(report: GradientReport) -> list[Table]:
+def model_tables(report: GradientReport, *, is_wide: bool = True) -> list[Table]:
     """All tables of one model."""
-    found = [check_table(report), weight_table(report), share_table(report)]
+    found = [check_table(report), weight_table(report, is_wide=is_wide), share_table(report, is_wide=is_wide)]
     if report.pairs:
-        found.append(pair_table(report))
+        found.append(pair_table(report, is_wide=is_wide))
     if report.parts:
         found.append(norm_table(report))
     return found
@@ -66,18 +71,19 @@ def check_table(report: GradientReport) -> Table:
     )
 
 
-def weight_table(report: GradientReport) -> Table:
+def weight_table(report: GradientReport, *, is_wide: bool = True) -> Table:
     """How hard candidates are pushed."""
     total = sum(report.kinds.values())
     return Table(
         "Weights",
-        "Mean size of the weight by kind of candidate, with 95 % intervals over queries; net is the sum of a query's "
-        "signed weights. Effective: how many would share the weight equally. Under 1 %: of the largest weight.",
+        "Mean size of the weight on positives, hard and random negatives, with 95 % intervals over queries; net is the "
+        "sum of a query's signed weights. Effective: how many would share the weight equally. Under 1 %: of the "
+        "largest weight.",
         (
             "objective",
             "positives",
-            "hard negatives",
-            "random negatives",
+            "hard",
+            "random",
             "net",
             f"effective of {total}",
             f"queries of {report.num_queries}",
@@ -86,10 +92,7 @@ def weight_table(report: GradientReport) -> Table:
         tuple(
             (
                 each.name,
-                *(
-                    _interval(each.mean_weight[kind]) if report.kinds[kind] else NONE
-                    for kind in (POSITIVE, HARD, RANDOM)
-                ),
+                *_by_kind(each, report, is_wide=is_wide),
                 f"{each.net_weight.mean:+.3f}".replace("-0.000", "+0.000"),
                 f"{each.effective_candidates:.1f}",
                 f"{each.effective_queries:.1f}",
@@ -100,18 +103,27 @@ def weight_table(report: GradientReport) -> Table:
     )
 
 
-def share_table(report: GradientReport) -> Table:
+def share_table(report: GradientReport, *, is_wide: bool = True) -> Table:
     """Who makes up the gradient."""
     return Table(
         "Shares of the gradient",
-        "Of the norms of all candidates' gradients, summed: the share of each kind with its 95 % interval; then, of the "
-        "negatives alone, the share of each quarter of them by score.",
-        ("objective", "positives", "hard negatives", "random negatives", "lowest ¼", "second", "third", "highest ¼"),
+        "Of the norms of all candidates' gradients, summed: the share of each kind with its 95 % interval; then, of "
+        "the negatives alone, the share of each quarter of them by score.",
+        (
+            "objective",
+            "positives",
+            "hard",
+            "random",
+            "lowest ¼",
+            "second",
+            "third",
+            "highest ¼",
+        ),
         tuple(
             (
                 each.name,
                 *(
-                    _interval(each.share[kind], percent=True) if report.kinds[kind] else NONE
+                    _interval(each.share[kind], percent=True, is_wide=is_wide) if report.kinds[kind] else NONE
                     for kind in (POSITIVE, HARD, RANDOM)
                 ),
                 *(f"{share:.1%}" for share in each.quarter_share),
@@ -121,21 +133,39 @@ def share_table(report: GradientReport) -> Table:
     )
 
 
-def pair_table(report: GradientReport) -> Table:
+def pair_table(report: GradientReport, *, is_wide: bool = True) -> Table:
     """How far two objectives ask for the same."""
     places = {each.name: place for place, each in enumerate(report.objectives)}
+    parts = [
+        part
+        for number, part in enumerate(report.parts)
+        if is_wide or number == 0 or part.part == "last layer"
+    ]
     return Table(
         "Objectives against each other",
-        "Conflict: share of the candidates that one raises and the other lowers. τ: Kendall's, of the order of the "
-        "weights' sizes. Then the cosine of the two gradients: of all hidden states, and of parameters.",
-        ("objectives", "conflict", "τ", "hidden states", *(part.part for part in report.parts)),
+        "Difference of the mean sizes of weights, first minus second, with 95 % intervals. Conflict: share of the "
+        "candidates that one raises and the other lowers. τ: Kendall's, of the order of the weights' sizes. Then the "
+        "cosine of the two gradients: of all hidden states, and of parameters.",
+        (
+            "objectives",
+            "on positives",
+            "on negatives",
+            "conflict",
+            "τ",
+            "hidden states",
+            *(part.part for part in parts),
+        ),
         tuple(
             (
                 f"{pair.a} | {pair.b}",
+                *(
+                    _interval(pair.difference[kind], sign="+", is_wide=is_wide)
+                    for kind in (POSITIVE, NEGATIVE)
+                ),
                 NONE if pair.conflict is None else f"{pair.conflict:.1%}",
                 _number(pair.weight_tau),
                 _number(pair.whole_cosine),
-                *(_number(part.cosines[places[pair.a]][places[pair.b]]) for part in report.parts),
+                *(_number(part.cosines[places[pair.a]][places[pair.b]]) for part in parts),
             )
             for pair in report.pairs
         ),
@@ -149,29 +179,39 @@ def norm_table(report: GradientReport) -> Table:
         "Of the mean over queries, as a training step takes it; parts overlap.",
         ("objective", *(f"{part.part} ({_count(part.num_parameters)})" for part in report.parts)),
         tuple(
-            (each.name, *(f"{part.norms[each.name]:.3g}" for part in report.parts)) for each in report.objectives
+            (each.name, *(f"{part.norms[each.name]:.3g}" for part in report.parts))
+            for each in report.objectives
         ),
     )
 
 
-def curve_table(study: GradientStudy) -> Table:
+def curve_table(study: GradientStudy, *, is_wide: bool = True) -> Table:
     """Mean weights of several models side by side."""
-    names = [each.name for each in study.reports[0].objectives]
+    first = study.reports[0]
     return Table(
         "Mean weights, model by model",
-        "Mean size of the weight on positives and on negatives, with 95 % intervals over the queries of the batch, "
-        "which is the same for all.",
-        ("model", *(f"{name} {side}" for name in names for side in ("positives", "negatives"))),
+        "Mean size of the weight on positives, hard and random negatives, with 95 % intervals over the queries of the "
+        "batch, which is the same for all. Effective: how many candidates would share the weight equally.",
+        (
+            "objective",
+            "model",
+            "loss",
+            "positives",
+            "hard",
+            "random",
+            f"effective of {sum(first.kinds.values())}",
+        ),
         tuple(
             (
+                each.name if number == 0 else "",
                 label_of(report),
-                *(
-                    _interval(each.mean_weight[kind])
-                    for each in report.objectives
-                    for kind in (POSITIVE, NEGATIVE)
-                ),
+                f"{each.loss:.3f}",
+                *_by_kind(each, report, is_wide=is_wide),
+                f"{each.effective_candidates:.1f}",
             )
-            for report in study.reports
+            for place in range(len(first.objectives))
+            for number, report in enumerate(study.reports)
+            for each in (report.objectives[place],)
         ),
     )
 
@@ -197,14 +237,20 @@ def markdown(tables: Sequence[Table]) -> str:
     )
 
 
+def _by_kind(each: ObjectiveSummary, report: GradientReport, *, is_wide: bool) -> list[str]:
+    return [
+        _interval(each.mean_weight[kind], is_wide=is_wide) if report.kinds[kind] else NONE for kind in KINDS
+    ]
+
+
 def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def _interval(value: Interval, *, percent: bool = False) -> str:
-    if percent:
-        return f"{value.mean:.0%} [{value.low:.0%}, {value.high:.0%}]"
-    return f"{value.mean:.3f} [{value.low:.3f}, {value.high:.3f}]"
+def _interval(value: Interval, *, is_wide: bool, percent: bool = False, sign: str = "") -> str:
+    form = ".0%" if percent else f"{sign}.3f"
+    mean, low, high = (f"{number:{form}}" for number in (value.mean, value.low, value.high))
+    return f"{mean} [{low}, {high}]" if is_wide else mean
 
 
 def _number(value: float | None) -> str:

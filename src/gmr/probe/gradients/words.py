@@ -26,18 +26,20 @@ def _check(reports: tuple[GradientReport, ...]) -> str:
     closed = [each for report in reports for each in report.objectives if each.has_closed_form]
     if not closed:
         return "No objective here has a closed form: what is measured is the surrogate's own gradient."
-    exact, rounded = (max(getattr(each, name) for each in closed) for name in ("distance_float64", "distance_float32"))
+    exact, rounded = (
+        max(getattr(each, name) for each in closed) for name in ("distance_float64", "distance_float32")
+    )
     return (
-        f"Weight × direction is the gradient of the closed-form loss at the hidden states to {exact:.0e} of its norm in "
-        f"float64 and to {rounded:.0e} in float32, at worst."
+        f"Weight × direction is the gradient of the closed-form loss at the hidden states to {exact:.0e} of its norm "
+        f"in float64 and to {rounded:.0e} in float32, at worst."
     )
 
 
 def _weights(each: ObjectiveSummary) -> str:
     positive, negative = each.mean_weight[POSITIVE].mean, each.mean_weight[NEGATIVE].mean
     return (
-        f"{each.name}: the mean weight is {positive:.3f} on positives and {negative:.3f} on negatives; positives make up "
-        f"{each.share[POSITIVE].mean:.0%} of the gradient, and the quarter of the negatives that score highest has "
+        f"{each.name}: the mean weight is {positive:.3f} on positives and {negative:.3f} on negatives; positives make "
+        f"up {each.share[POSITIVE].mean:.0%} of the gradient, and the quarter of the negatives that score highest has "
         f"{each.quarter_share[-1]:.0%} of what negatives have."
     )
 
