@@ -78,7 +78,8 @@ def probe_model(
         states = read_states(model, batch)
         exact = states.to(torch.float64)
         gradients = {each: head_gradient(objective, exact) for each, objective in objectives.items()}
-        rounded = {each: head_gradient(objective, states) for each, objective in objectives.items()}
+        single = states.to(torch.float32)
+        rounded = {each: head_gradient(objective, single) for each, objective in objectives.items()}
         parts = parameter_gradients(model, batch, states, objectives, which=parameters)
     kinds = np.array([kind for drawn in groups for kind in drawn.kinds])
     table = _Table(groups, kinds, exact)

@@ -40,16 +40,14 @@ class States:
     num_positive: int = 1
 
     def to(self, dtype: torch.dtype) -> "States":
-        """The same numbers in another precision, with a head of their own."""
-        return States(
-            self.hidden.to(dtype),
-            self.labels.to(dtype),
-            self.mask,
-            None if self.teacher is None else self.teacher.to(dtype),
-            copy.deepcopy(self.head).to(dtype),
-            self.rows.detach().to(dtype),
-            self.num_positive,
+        """The same numbers on the CPU in another precision, with a head of their own."""
+        # Not every accelerator has float64, and a head is small.
+        hidden, labels, rows = (
+            each.detach().to("cpu", dtype) for each in (self.hidden, self.labels, self.rows)
         )
+        teacher = None if self.teacher is None else self.teacher.to("cpu", dtype)
+        head = copy.deepcopy(self.head).to("cpu", dtype)
+        return States(hidden, labels, self.mask.cpu(), teacher, head, rows, self.num_positive)
 
 
 def collate(
