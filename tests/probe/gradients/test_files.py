@@ -11,6 +11,7 @@ from gmr.core.errors import DataError
 from gmr.probe.gradients import GradientStudy, parse_spec, probe_model
 from gmr.probe.gradients.figures import MAX_POINTS, thinned
 from gmr.probe.gradients.files import CANDIDATES, PAGE, SUMMARY, TABLES, read_study, write_study
+from gmr.probe.gradients.page import gradients_page
 from gmr.probe.gradients.tables import curve_table, model_tables
 from gmr.probe.gradients.words import sentences
 from tests.probe.gradients.groups import coloured_groups
@@ -75,6 +76,16 @@ def test_the_page_stands_alone_and_shows_every_figure(tmp_path: Path) -> None:
         assert "<tiny>" not in page
         assert "http://" not in page.replace("http://www.w3.org", "")
         assert "<script" not in page
+
+
+def test_of_many_models_the_first_and_the_last_have_figures_of_their_own() -> None:
+    page = gradients_page(study(6))
+    assert page.count("<svg") == 7
+    assert [f"<h2>&lt;tiny&gt; step {step}</h2>" in page for step in range(0, 60, 10)] == [
+        True,
+        *[False] * 4,
+        True,
+    ]
 
 
 def test_every_table_is_rectangular_and_has_every_objective() -> None:

@@ -14,6 +14,8 @@ KIND_LABELS = {
     HARD: "hard negatives (of the example)",
     RANDOM: "random negatives (of the pool)",
 }
+MAX_SHOWN = 4
+"""Models with sections of their own; of more, the first and the last have one, and curves show all."""
 QUARTER_LABELS = ("lowest quarter", "second", "third", "highest quarter of the negatives by score")
 
 
@@ -32,7 +34,8 @@ def gradients_page(study: GradientStudy) -> str:
                 _table(curve_table(study)),
             )
         )
-    body += [section for report in study.reports for section in _model_sections(report)]
+    shown = study.reports if len(study.reports) <= MAX_SHOWN else (study.reports[0], study.reports[-1])
+    body += [section for report in shown for section in _model_sections(report)]
     facts = {name: str(value) for name, value in {**study.settings, **study.environment}.items()}
     body.append(
         _section("How it was made", table(["", ""], [[*fact] for fact in facts.items()], classes="facts"))
