@@ -20,6 +20,14 @@ class Readout(Protocol):
         ...
 
 
+def at_least_float32(values: Tensor) -> Tensor:
+    """``values`` in float32, or in float64 where they are.
+
+    In bfloat16 the difference of two logits near 20 takes a few dozen values: candidates would tie.
+    """
+    return values if values.dtype == torch.float64 else values.float()
+
+
 def yes_minus_no(logits: Tensor, *, num_positive: int = 1) -> Tensor:
     """Log-odds of the positive answers against the negative ones: ``z_y - z_n``, the score of SFT.
 
@@ -37,9 +45,9 @@ def yes_minus_no(logits: Tensor, *, num_positive: int = 1) -> Tensor:
         ValueError: ``num_positive`` leaves no positive or no negative answer.
     """
     if logits.shape[-1] == 1:
-        return _at_least_float32(logits)[..., 0]
+        return at_least_float32(logits)[..., 0]
     _check_num_positive(logits, num_positive, most=logits.shape[-1] - 1)
-    logits = _at_least_float32(logits)
+    logits = at_least_float32(logits)
     return _pool(logits[..., :num_positive]) - _pool(logits[..., num_positive:])
 
 
@@ -57,7 +65,7 @@ def yes(logits: Tensor, *, num_positive: int = 1) -> Tensor:
         ValueError: there are not ``num_positive`` answers, or it is below one.
     """
     _check_num_positive(logits, num_positive, most=logits.shape[-1])
-    return _pool(_at_least_float32(logits)[..., :num_positive])
+    return _pool(at_least_float32(logits)[..., :num_positive])
 
 
 READOUTS: Mapping[str, Readout] = MappingProxyType({"yes_minus_no": yes_minus_no, "yes": yes})
@@ -66,11 +74,6 @@ READOUTS: Mapping[str, Readout] = MappingProxyType({"yes_minus_no": yes_minus_no
 def _pool(logits: Tensor) -> Tensor:
     # One answer is taken as it is: log-sum-exp would cost two kernels to return the same number.
     return logits[..., 0] if logits.shape[-1] == 1 else torch.logsumexp(logits, dim=-1)
-
-
-def _at_least_float32(logits: Tensor) -> Tensor:
-    # In bfloat16 the difference of two logits near 20 takes a few dozen values: candidates would tie.
-    return logits if logits.dtype == torch.float64 else logits.float()
 
 
 def _check_num_positive(logits: Tensor, num_positive: int, *, most: int) -> None:

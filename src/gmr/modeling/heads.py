@@ -1,4 +1,4 @@
-"""From the hidden state of a prompt's last token to its answer logits, always in float32.
+"""From the hidden state of a prompt's last token to its answer logits, never in less than float32.
 
 A head is called with the pooled states and the *live* rows of the language-model head for the answer tokens;
 what it does with them is its kind. bfloat16 heads make ties: 200 distinct scores become 11 to 59.
@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gmr.core.errors import ModelError
+from gmr.readouts import at_least_float32
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,10 @@ class AnswerRows(nn.Module):
         self.rows = nn.Parameter(rows.clone()) if config.trainable else None
 
     def forward(self, hidden: Tensor, live_rows: Tensor) -> Tensor:
-        """``(..., width)`` and ``(answers, width)`` to ``(..., answers)``, float32."""
+        """``(..., width)`` and ``(answers, width)`` to ``(..., answers)``, float32; float64 of float64."""
         rows = live_rows.detach() if self.rows is None else self.rows
-        return hidden.float() @ rows.float().mT
+        hidden = at_least_float32(hidden)
+        return hidden @ rows.to(hidden).mT
 
 
 class Projection(nn.Module):
@@ -79,8 +81,9 @@ class Projection(nn.Module):
             self.map.weight.copy_(torch.eye(width))
 
     def forward(self, hidden: Tensor, live_rows: Tensor) -> Tensor:
-        """``(..., width)`` and ``(answers, width)`` to ``(..., answers)``, float32."""
-        return self.map(hidden.float()) @ live_rows.detach().float().mT
+        """``(..., width)`` and ``(answers, width)`` to ``(..., answers)``, float32; float64 of float64."""
+        mapped = self.map(at_least_float32(hidden))
+        return mapped @ live_rows.detach().to(mapped).mT
 
 
 class RandomProjection(nn.Module):
@@ -100,9 +103,9 @@ class RandomProjection(nn.Module):
         self.direction = nn.Parameter(direction / direction.norm() * rows.norm(dim=-1).mean())
 
     def forward(self, hidden: Tensor, live_rows: Tensor) -> Tensor:
-        """``(..., width)`` to ``(..., 1)``, float32; the live rows are not read."""
+        """``(..., width)`` to ``(..., 1)``, float32 (float64 of float64); the live rows are not read."""
         del live_rows
-        return hidden.float() @ self.direction.mT
+        return at_least_float32(hidden) @ self.direction.mT
 
 
 class MLP(nn.Module):
@@ -120,9 +123,9 @@ class MLP(nn.Module):
         self.bias = config.bias
 
     def forward(self, hidden: Tensor, live_rows: Tensor) -> Tensor:
-        """``(..., width)`` to ``(..., 1)``, float32; the live rows are not read."""
+        """``(..., width)`` to ``(..., 1)``, float32 (float64 of float64); the live rows are not read."""
         del live_rows
-        return self.score(hidden.float()) - self.bias
+        return self.score(at_least_float32(hidden)) - self.bias
 
 
 HEADS: dict[str, Callable[[HeadConfig, Tensor], nn.Module]] = {

@@ -46,6 +46,26 @@ WEIGHTS = "trained.safetensors"
 LOGGED_MEANS = ("loss", "sft_loss", "contrastive_loss", "weight_positive", "weight_negative")
 
 
+def load_trained(checkpoint: Path, trained: Mapping[str, nn.Parameter]) -> None:
+    """Give the trained parameters of a model, by name, the values of a checkpoint.
+
+    Raises:
+        ModelError: The checkpoint holds other parameters, or parameters of other shapes.
+    """
+    path = checkpoint / WEIGHTS
+    saved = safetensors.torch.load_file(path)
+    different = sorted(saved.keys() ^ trained.keys())
+    if different:
+        raise ModelError(f"{path}: other parameters than this run trains, such as {different[0]!r}")
+    with torch.no_grad():
+        for name, parameter in trained.items():
+            if saved[name].shape != parameter.shape:
+                raise ModelError(
+                    f"{path}: {name} is {tuple(saved[name].shape)}, the model's {tuple(parameter.shape)}"
+                )
+            parameter.copy_(saved[name])
+
+
 class RerankTrainer(Trainer):
     """Trains a ``RerankModel`` by an ``Objective``.
 
@@ -342,19 +362,7 @@ class RerankTrainer(Trainer):
         return {name: p for name, p in self.reranker.named_parameters() if p.requires_grad}
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
-        path = Path(resume_from_checkpoint) / WEIGHTS
-        saved = safetensors.torch.load_file(path)
-        trained = self._trained()
-        different = sorted(saved.keys() ^ trained.keys())
-        if different:
-            raise ModelError(f"{path}: other parameters than this run trains, such as {different[0]!r}")
-        with torch.no_grad():
-            for name, parameter in trained.items():
-                if saved[name].shape != parameter.shape:
-                    raise ModelError(
-                        f"{path}: {name} is {tuple(saved[name].shape)}, the model's {tuple(parameter.shape)}"
-                    )
-                parameter.copy_(saved[name])
+        load_trained(Path(resume_from_checkpoint), self._trained())
 
     def _load_best_model(self) -> None:
         if self.state.best_model_checkpoint is not None:
