@@ -19,6 +19,10 @@ class ModelError(GmrError):
     """A model folder that cannot be loaded, or a model that returned what no score can be made of."""
 
 
+class DivergedError(ModelError):
+    """Training that cannot go on because its loss or gradient is not finite any more: an outcome, not a fault."""
+
+
 class UsageError(GmrError):
     """An argument on the command line that cannot be used."""
 

@@ -13,7 +13,7 @@ from gmr import suites
 from gmr.core.errors import DataError
 from gmr.core.files import atomic_write_json, digest, sha256_file
 from gmr.core.tasks import RerankTask
-from gmr.demo.workers import POLL_S, workers
+from gmr.train.workers import POLL_S, workers
 from gmr.evaluation import TaskResult, evaluate_run, evaluate_task
 from gmr.modeling.folders import resolve_folder
 from gmr.reports.experiment import Role

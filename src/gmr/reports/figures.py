@@ -66,7 +66,7 @@ def colours(systems: Sequence[System]) -> dict[str, str]:
 
 def bars_by_task_type(rows: Sequence[ResultRow], systems: Sequence[System], *, measure: str) -> Markup:
     """Grouped bars, one group for each task type, with confidence intervals and a mark at chance."""
-    with _drawing() as new_figure:
+    with drawing() as new_figure:
         figure = new_figure(max(5.0, 0.9 * len(rows) + 0.9), 2.7)
         axes = figure.subplots()
         width = 0.84 / max(len(systems), 1)
@@ -79,7 +79,7 @@ def bars_by_task_type(rows: Sequence[ResultRow], systems: Sequence[System], *, m
             # Rounding may put a mean outside its own interval by an ulp; lengths cannot be negative.
             below = [max(0.0, interval.mean - interval.low) for _, interval in shown]
             above = [max(0.0, interval.high - interval.mean) for _, interval in shown]
-            axes.bar(at, means, width=width * 0.9, color=_stand_in(place), label=system.name)
+            axes.bar(at, means, width=width * 0.9, color=stand_in(place), label=system.name)
             axes.errorbar(at, means, yerr=[below, above], fmt="none", color=INK, elinewidth=0.9, capsize=1.6)
         for x, row in enumerate(rows):
             if row.chance is not None:
@@ -92,8 +92,8 @@ def bars_by_task_type(rows: Sequence[ResultRow], systems: Sequence[System], *, m
         axes.set_ylim(0, 1.02)
         axes.set_ylabel(measure)
         axes.grid(axis="y")
-        names = {_stand_in(place): name for place, name in enumerate(colours(systems).values())}
-        return _svg(figure, names, label=f"{measure} by task type")
+        names = {stand_in(place): name for place, name in enumerate(colours(systems).values())}
+        return to_svg(figure, names, label=f"{measure} by task type")
 
 
 def training_curves(curves: Sequence[Curve], systems: Sequence[System]) -> Markup:
@@ -108,7 +108,7 @@ def training_curves(curves: Sequence[Curve], systems: Sequence[System]) -> Marku
     lines = -(-len(order) // columns)
     palette = colours(systems)
     places = {system.name: place for place, system in enumerate(systems)}
-    with _drawing() as new_figure:
+    with drawing() as new_figure:
         figure = new_figure(9.0 if columns == 2 else 5.0, 2.4 * lines)
         grid = figure.subplots(lines, columns, squeeze=False).flatten()
         for axes in grid[len(order) :]:
@@ -117,12 +117,12 @@ def training_curves(curves: Sequence[Curve], systems: Sequence[System]) -> Marku
             axes.set_title(QUANTITIES.get(quantity, quantity), loc="left")
             for name, place in places.items():
                 runs = [curve for curve in panels[quantity] if curve.system == name]
-                _draw_runs(axes, runs, _stand_in(place))
+                _draw_runs(axes, runs, stand_in(place))
             axes.grid(axis="y")
             axes.set_xlabel("optimiser steps")
             axes.margins(x=0.01)
-        names = {_stand_in(place): palette[name] for name, place in places.items()}
-        return _svg(figure, names, label="curves of the training runs")
+        names = {stand_in(place): palette[name] for name, place in places.items()}
+        return to_svg(figure, names, label="curves of the training runs")
 
 
 def signed(value: float, *, digits: int = 3) -> str:
@@ -147,12 +147,13 @@ def _draw_runs(axes: "Axes", runs: Sequence[Curve], colour: str) -> None:
         axes.plot(shared, mean, color=colour, linewidth=2.2)
 
 
-def _stand_in(place: int) -> str:
+def stand_in(place: int) -> str:
+    """The colour that stands for the system at ``place`` until the page's own takes its place."""
     return f"#0a00{place:02x}"
 
 
 @contextmanager
-def _drawing() -> Iterator[Any]:
+def drawing() -> Iterator[Any]:
     """A function that makes an empty figure, in the style of this house; pyplot's state is not touched."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
@@ -161,7 +162,7 @@ def _drawing() -> Iterator[Any]:
         yield lambda width, height: Figure(figsize=(width, height), layout="constrained")
 
 
-def _svg(figure: "Figure", names: Mapping[str, str], *, label: str) -> Markup:
+def to_svg(figure: "Figure", names: Mapping[str, str], *, label: str) -> Markup:
     """The figure as an ``<svg>`` element that fills its column and takes colours and fonts from the page."""
     import matplotlib as mpl
     from matplotlib.backends.backend_svg import FigureCanvasSVG
