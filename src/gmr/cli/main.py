@@ -13,6 +13,7 @@ from gmr import __version__
 from gmr.cli import demo, evaluate, info, rank, train
 from gmr.cli.bench.app import app as bench_app
 from gmr.cli.console import examples, print_line, print_note, reflow, showing_log
+from gmr.cli.probe.app import app as probe_app
 from gmr.core.errors import GmrError
 
 INTERNAL_ERROR = 70
@@ -43,7 +44,10 @@ COMMANDS: dict[str, tuple[str, Callable[..., None], str]] = {
 }
 
 # Commands with sub-commands of their own.
-GROUPS: dict[str, tuple[str, typer.Typer]] = {"bench": ("Use a model", bench_app)}
+GROUPS: dict[str, tuple[str, typer.Typer]] = {
+    "bench": ("Use a model", bench_app),
+    "probe": ("Make a model", probe_app),
+}
 
 
 @dataclass

@@ -19,8 +19,8 @@ class ModelError(GmrError):
     """A model folder that cannot be loaded, or a model that returned what no score can be made of."""
 
 
-class DivergedError(ModelError):
-    """Training that cannot go on because its loss or gradient is not finite any more: an outcome, not a fault."""
+class NotFiniteError(ModelError):
+    """A loss, gradient, weight or score that is not finite: of training it is an outcome as much as a fault."""
 
 
 class UsageError(GmrError):

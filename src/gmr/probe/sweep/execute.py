@@ -13,7 +13,7 @@ from typing import Any
 from gmr import suites
 from gmr.core.config import load_config
 from gmr.core.datasets import read_beir
-from gmr.core.errors import DataError, DivergedError, GmrError
+from gmr.core.errors import DataError, GmrError, NotFiniteError
 from gmr.core.files import (
     atomic_write_json,
     atomic_write_jsonl,
@@ -72,7 +72,7 @@ def _execute(spec: RunSpec, folder: Path) -> None:
             raise KeyboardInterrupt
         model = trained.model_dir
         facts |= {"num_steps": trained.num_steps, "num_skipped_steps": trained.num_skipped_steps}
-    except DivergedError as error:
+    except NotFiniteError as error:
         # An outcome of this objective at this rate, and as good a result as a number.
         facts |= {"outcome": "diverged", "reason": str(error), "num_steps": None, "num_skipped_steps": None}
     if not _is_main_process():
