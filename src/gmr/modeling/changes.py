@@ -1,6 +1,5 @@
 """Changes to a loaded model that experiments ask for: other answers, or a backbone that knows nothing yet."""
 
-import copy
 import dataclasses
 from collections.abc import Sequence
 
@@ -48,6 +47,7 @@ def draw_weights(model: RerankModel, *, seed: int) -> None:
     backbone = model.causal_model
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        fresh = type(backbone)(copy.deepcopy(backbone.config))
+        # Through its dictionary: the configuration in use names attention of ours, which no new model can look up.
+        fresh = type(backbone)(type(backbone.config).from_dict(backbone.config.to_dict()))
     backbone.load_state_dict(fresh.state_dict())
     model.head = model.head_config.build(model.answer_rows())
