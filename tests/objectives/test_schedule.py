@@ -12,7 +12,13 @@ def hybrid(**options: object) -> ObjectiveConfig:
 
 @pytest.mark.parametrize(
     ("schedule", "progress", "share"),
-    [("linear", 0.0, 0.8), ("linear", 0.25, 0.65), ("linear", 1.0, 0.2), ("switch", 0.49, 0.8), ("switch", 0.5, 0.2)],
+    [
+        ("linear", 0.0, 0.8),
+        ("linear", 0.25, 0.65),
+        ("linear", 1.0, 0.2),
+        ("switch", 0.49, 0.8),
+        ("switch", 0.5, 0.2),
+    ],
 )
 def test_the_share_is_where_the_schedule_says(schedule: str, progress: float, share: float) -> None:
     config = hybrid(interpolation=0.8, interpolation_end=0.2, interpolation_schedule=schedule)

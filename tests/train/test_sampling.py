@@ -176,9 +176,16 @@ def test_the_share_of_planted_false_negatives_is_the_one_asked_for() -> None:
     planted = total = 0
     for epoch in range(400):
         group = sample_group(
-            example, examples.pools[example.pool], SamplingConfig(1, 5, "1:1", 0.3), seed=0, epoch=epoch, index=0
+            example,
+            examples.pools[example.pool],
+            SamplingConfig(1, 5, "1:1", 0.3),
+            seed=0,
+            epoch=epoch,
+            index=0,
         )
-        negatives = [document for document, label in zip(group.documents, group.labels, strict=True) if not label]
+        negatives = [
+            document for document, label in zip(group.documents, group.labels, strict=True) if not label
+        ]
         planted += sum(document.doc_id == example.positives[0].doc_id for document in negatives)
         total += len(negatives)
     # Within four standard deviations of a binomial share.
@@ -197,5 +204,5 @@ def test_a_planted_false_negative_brings_its_own_teacher_score() -> None:
 
 
 def test_a_share_of_false_negatives_beyond_one_is_refused() -> None:
-    with pytest.raises(ConfigError, match="false_negatives must be a share from 0 to 1, not 1.5"):
+    with pytest.raises(ConfigError, match=r"false_negatives must be a share from 0 to 1, not 1\.5"):
         SamplingConfig(false_negatives=1.5)

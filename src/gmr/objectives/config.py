@@ -97,9 +97,7 @@ class ObjectiveConfig:
             return self
         moved = progress if self.interpolation_schedule == "linear" else float(progress >= 0.5)
         share = self.interpolation + moved * (self.interpolation_end - self.interpolation)
-        return replace(
-            self, interpolation=share, interpolation_end=None, interpolation_schedule="linear"
-        )
+        return replace(self, interpolation=share, interpolation_end=None, interpolation_schedule="linear")
 
     @property
     def weight_names(self) -> tuple[str, ...]:

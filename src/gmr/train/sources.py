@@ -10,8 +10,8 @@ from gmr.core.datasets import read_beir, read_training_jsonl
 from gmr.core.errors import ConfigError, DataError
 from gmr.core.files import digest, sha256_file
 from gmr.core.tasks import RerankTask, TrainingSet
-from gmr.modeling.folders import resolve_folder
 from gmr.modeling.changes import change_answers, draw_weights
+from gmr.modeling.folders import resolve_folder
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
 from gmr.objectives import Objective

@@ -12,14 +12,15 @@ from gmr.probe.sweep.execute import execute
 from gmr.probe.sweep.files import SPEC
 from gmr.probe.sweep.launch import OVER
 from gmr.probe.sweep.plan import load_plan
-from gmr.probe.sweep.runs import RunSpec
-from gmr.probe.sweep.runs import test_runs as reported_runs
+from gmr.probe.sweep.runs import RunSpec, reported_runs
 from tests.probe.sweep.tiny import results, write_plan
 
 
 @pytest.fixture(scope="module")
 def spec(tmp_path_factory: pytest.TempPathFactory) -> RunSpec:
-    plan = load_plan(write_plan(tmp_path_factory.mktemp("plan")), ["common.training.max_steps=2", "seeds=[0]"])
+    plan = load_plan(
+        write_plan(tmp_path_factory.mktemp("plan")), ["common.training.max_steps=2", "seeds=[0]"]
+    )
     (run,) = reported_runs(plan, cells_of(plan)["sft"], learning_rate=1e-3)
     return run
 

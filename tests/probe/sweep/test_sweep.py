@@ -89,7 +89,10 @@ def test_the_rate_that_is_chosen_is_the_best_on_the_development_task(straight: P
         assert choice is not None
         best = max(choice.values.values(), key=lambda value: value or 0.0)
         assert choice.values[choice.learning_rate or 0.0] == best
-        used = {float(f.name.split(".lr")[1].split(".seed")[0]) for f in (straight / "runs").glob(f"{name}.*.test.*")}
+        used = {
+            float(f.name.split(".lr")[1].split(".seed")[0])
+            for f in (straight / "runs").glob(f"{name}.*.test.*")
+        }
         assert used == {choice.learning_rate}
 
 
@@ -99,7 +102,9 @@ def test_the_analysis_is_the_mean_difference_of_the_files(straight: Path) -> Non
     for folder in sorted((straight / "runs").glob("*.test.*")):
         cell = folder.name.split(".")[0]
         (path,) = (p for p in (folder / "test").iterdir() if "@" not in p.name)
-        values.setdefault(cell, []).extend(json.loads(line)["value"] for line in path.read_text().splitlines())
+        values.setdefault(cell, []).extend(
+            json.loads(line)["value"] for line in path.read_text().splitlines()
+        )
     expected = 100 * (np.mean(values["sft"]) - np.mean(values["contrastive"]))
     first = analysis.contrasts[0]
     assert first.effect is not None
@@ -121,7 +126,9 @@ def test_a_report_from_the_files_alone_is_the_same_bytes(straight: Path, tmp_pat
     assert b"http:" not in before[PAGE].replace(b"http://www.w3.org", b"")
 
 
-def test_one_cell_run_again_reproduces_its_files_bit_for_bit(page: Path, straight: Path, tmp_path: Path) -> None:
+def test_one_cell_run_again_reproduces_its_files_bit_for_bit(
+    page: Path, straight: Path, tmp_path: Path
+) -> None:
     again = Sweep(load_plan(page), tmp_path / "again", only=["contrastive"])
     run_here(again)
     found = {name: data for name, data in results(tmp_path / "again").items() if name.startswith("runs/")}
@@ -172,7 +179,9 @@ def test_a_sweep_that_is_killed_again_and_again_ends_with_the_same_files(
         return sum(len(path.read_text().splitlines()) for path in logs if path.exists())
 
     for lines in (3, 14):  # in the first run, and some runs later
-        with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        with subprocess.Popen(
+            command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        ) as process:
             deadline = time.monotonic() + 240
             while progress() < lines and process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.02)
@@ -233,7 +242,7 @@ def test_part_of_a_sweep_is_reported_with_what_is_missing(page: Path, straight: 
 
 def test_a_depth_cuts_what_the_first_stage_has_last() -> None:
     task = dev_task()
-    run = {query_id: {doc_id: 1.0 for doc_id in row} for query_id, row in task.first_stage.items()}
+    run = {query_id: dict.fromkeys(row, 1.0) for query_id, row in task.first_stage.items()}
     cut_run = cut(run, task, depth=3)
     for query_id, row in cut_run.items():
         assert list(row) == [document.doc_id for document in task.candidates(query_id)[:3]]

@@ -10,7 +10,6 @@ import typer
 
 from gmr.cli.console import examples, print_line, print_note, print_table, print_text
 
-
 if TYPE_CHECKING:
     from gmr.probe.sweep.analysis import Analysis
     from gmr.probe.sweep.sweep import PlannedRun, Sweep

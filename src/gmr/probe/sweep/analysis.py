@@ -13,7 +13,7 @@ from gmr.probe.sweep.cells import Cell
 from gmr.probe.sweep.choose import Choice
 from gmr.probe.sweep.files import RunResult, read_result
 from gmr.probe.sweep.plan import ContrastSection, Plan
-from gmr.probe.sweep.runs import test_runs
+from gmr.probe.sweep.runs import reported_runs
 from gmr.probe.sweep.sweep import Sweep
 from gmr.probe.sweep.verdict import Verdict, verdict
 
@@ -106,7 +106,7 @@ def _cell_result(sweep: Sweep, cell: Cell) -> CellResult:
     choice = sweep.choice(cell.name)
     runs: dict[int, RunResult] = {}
     if choice is not None:
-        for spec in test_runs(sweep.plan, cell, learning_rate=choice.learning_rate):
+        for spec in reported_runs(sweep.plan, cell, learning_rate=choice.learning_rate):
             result = read_result(sweep.runs_dir / spec.name, spec)
             if result is not None:
                 runs[spec.seed] = result
@@ -141,9 +141,7 @@ def _contrast_result(cells: Mapping[str, CellResult], contrast: ContrastSection)
         contrast=contrast,
         effect=effect,
         adjusted_p_value=None,
-        verdict=None
-        if paper is None
-        else verdict(effect.interval, paper.claim, within=paper.within),
+        verdict=None if paper is None else verdict(effect.interval, paper.claim, within=paper.within),
         by_task={task: crossed_effect([table]).interval for task, table in differences.items()},
     )
 

@@ -59,9 +59,15 @@ class Estimator:
         self._load_test = load_test
         self._load_dev = load_dev
         self._counts: dict[str, int] = {}
+        self._works: dict[str, Work] = {}
 
     def work(self, spec: RunSpec) -> Work:
-        """Of one run."""
+        """Of one run; asked again, it is remembered."""
+        if spec.name not in self._works:
+            self._works[spec.name] = self._work(spec)
+        return self._works[spec.name]
+
+    def _work(self, spec: RunSpec) -> Work:
         recipe = load_config(spec.recipe, Recipe, where=spec.name)
         steps = num_steps(recipe)
         data = recipe.data

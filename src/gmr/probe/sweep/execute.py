@@ -122,7 +122,7 @@ def _measure(spec: RunSpec, recipe: Recipe, model: Path, folder: Path) -> dict[s
     measure: str = test["measure"]
     reranker = Reranker(model, engine=recipe.model.engine)
     means: dict[str, dict[str, float]] = {}
-    for task in test_tasks(test):
+    for task in held_out_tasks(test):
         run = rerank_run(reranker, task)
         for depth in (None, *test["depths"]):
             kept = run if depth is None else cut(run, task, depth=depth)
@@ -132,7 +132,7 @@ def _measure(spec: RunSpec, recipe: Recipe, model: Path, folder: Path) -> dict[s
     return means
 
 
-def test_tasks(test: Mapping[str, Any]) -> Sequence[RerankTask]:
+def held_out_tasks(test: Mapping[str, Any]) -> Sequence[RerankTask]:
     """The tasks that a plan's ``test`` section names.
 
     Raises:
@@ -143,12 +143,7 @@ def test_tasks(test: Mapping[str, Any]) -> Sequence[RerankTask]:
         return [select_queries(task, list(task.queries)[: test["limit"]])]
     if test["suite"] is None:
         raise DataError("the plan's test section names neither a suite nor a folder")
-    return suites.load(
-        test["suite"], split=test["split"], task_types=test["task_types"], limit=test["limit"]
-    )
-
-
-test_tasks.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest thinks
+    return suites.load(test["suite"], split=test["split"], task_types=test["task_types"], limit=test["limit"])
 
 
 def cut(
@@ -169,9 +164,7 @@ def _write_values(folder: Path, results: Sequence[TaskResult], *, depth: int | N
     names = file_names([result.task_name for result in results])
     for result in results:
         suffix = "" if depth is None else f"@{depth}"
-        rows = [
-            {"query_id": query_id, "value": value} for query_id, value in sorted(result.values().items())
-        ]
+        rows = [{"query_id": query_id, "value": value} for query_id, value in sorted(result.values().items())]
         atomic_write_jsonl(folder / f"{names[result.task_name]}{suffix}.jsonl", rows)
 
 

@@ -21,7 +21,7 @@ def effect_plot(analysis: Analysis) -> Markup:
     """A row for each contrast: our effect with its interval, and the paper's where a number is known."""
     shown = [result for result in analysis.contrasts if result.effect is not None]
     with drawing() as new_figure:
-        figure = new_figure(9.0, 0.9 + 0.42 * len(shown))
+        figure = new_figure(9.0, 1.1 + 0.42 * len(shown))
         axes = figure.subplots()
         axes.axvline(0, color=MUTED, linewidth=1.0)
         for place, result in enumerate(shown):
@@ -46,7 +46,11 @@ def effect_plot(analysis: Analysis) -> Markup:
         axes.set_ylim(-0.6, len(shown) - 0.4)
         axes.set_xlabel(f"difference in points of {analysis.plan.test.measure}")
         axes.grid(axis="x")
-        _legend(axes)
+        handles, labels = axes.get_legend_handles_labels()
+        unique = dict(zip(labels, handles, strict=True))
+        figure.legend(
+            unique.values(), unique.keys(), loc="outside upper right", ncols=2, frameon=False, fontsize=8.5
+        )
         names = {OURS: MODEL_COLOURS[0], PAPER: MODEL_COLOURS[1]}
         return to_svg(figure, names, label="effects with their intervals beside the paper's")
 
@@ -92,12 +96,6 @@ def _draw(axes: "Axes", runs: Sequence[Curve], cell: str, place: int) -> None:
     values = [dict(zip(run.steps, run.values, strict=True)) for run in runs]
     mean = np.mean([[run[step] for step in shared] for run in values], axis=0) if shared else []
     axes.plot(shared, mean, color=colour, linewidth=1.8, linestyle=style, label=cell)
-
-
-def _legend(axes: "Axes") -> None:
-    handles, names = axes.get_legend_handles_labels()
-    unique = dict(zip(names, handles, strict=True))
-    axes.legend(unique.values(), unique.keys(), loc="best", frameon=False, fontsize=8.5)
 
 
 def _once(name: str, place: int) -> str:

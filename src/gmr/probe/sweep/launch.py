@@ -1,5 +1,6 @@
 """Where runs are made: in processes of this machine, by ``accelerate launch``, or as tasks of Ray."""
 
+import logging
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -58,7 +59,7 @@ def on_ray(num_runs: int) -> Iterator[Submit]:
         raise ModelError("--over ray needs Ray: pip install 'gmr-rerank[ray]'") from error
     is_ours = not ray.is_initialized()
     if is_ours:
-        ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
+        ray.init(include_dashboard=False, log_to_driver=False, logging_level=logging.ERROR)
     num_gpus = 1 if ray.cluster_resources().get("GPU", 0) >= 1 else 0
     # Ray gives a task as many threads as cores: one here, or one in so many as run beside it.
     num_cpus = max(1.0, ray.cluster_resources().get("CPU", 1.0) / num_runs)

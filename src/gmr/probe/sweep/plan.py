@@ -29,7 +29,7 @@ class TuningSection:
 
 
 @dataclass(frozen=True)
-class TestSection:
+class HeldOutSection:
     """What the trained models are measured on; nothing of it is seen while rates are chosen.
 
     Attributes:
@@ -41,8 +41,6 @@ class TestSection:
         measure: One for all tasks.
         depths: Measure also when the first so many candidates alone are reranked.
     """
-
-    __test__ = False  # not a test class, whatever pytest thinks
 
     suite: str | None = "glyphs"
     folder: Path | None = None
@@ -146,7 +144,7 @@ class Plan:
     cells: dict[str, CellSection] = field(default_factory=dict)
     grid: dict[str, Any] = field(default_factory=dict)
     tuning: TuningSection = field(default_factory=TuningSection)
-    test: TestSection = field(default_factory=TestSection)
+    test: HeldOutSection = field(default_factory=HeldOutSection)
     contrasts: tuple[ContrastSection, ...] = ()
     quick: dict[str, Any] = field(default_factory=dict)
 

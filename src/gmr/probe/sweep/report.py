@@ -99,7 +99,7 @@ def _training(analysis: Analysis) -> list[Markup]:
             figure = curve_panels(curves, cells, label=title)
             sections.append(_section(title, _framed(figure, caption)))
     dev = [
-        Curve(result.cell.name, "development tasks", *run.dev_curve(), seed)
+        Curve(result.cell.name, "Mean over the development tasks", *run.dev_curve(), seed)
         for result in analysis.cells
         for seed, run in result.runs.items()
         if run.dev_curve()[0]
@@ -159,5 +159,3 @@ def _framed(figure: Markup, caption: str) -> Markup:
 def _table(rows: tuple[Sequence[str], Rows]) -> Markup:
     header, cells = rows
     return table(header, cells, classes="results")
-
-

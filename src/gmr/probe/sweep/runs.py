@@ -8,12 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-from gmr.core.config import to_toml
+from gmr.core.config import load_config, to_toml
 from gmr.core.environment import versions
 from gmr.core.errors import ConfigError, DataError
 from gmr.core.files import digest, sha256_file
 from gmr.probe.sweep.cells import Cell, cells_of, recipe_of
-from gmr.probe.sweep.plan import Plan, TestSection
+from gmr.probe.sweep.plan import HeldOutSection, Plan
 from gmr.train.recipe import Recipe, flatten
 from gmr.train.record import HARMLESS
 from gmr.train.sources import fingerprint_of
@@ -32,7 +32,7 @@ class RunSpec:
         seed: Of the training.
         purpose: ``tuning`` runs choose a learning rate and never see the test; ``test`` runs are reported.
         recipe: The recipe's page.
-        test: What is measured, as `TestSection`'s fields; None for a tuning run.
+        test: What is measured, as `HeldOutSection`'s fields; None for a tuning run.
         keep_model: Keep the final model.
         key: Digest of everything that the results depend on.
     """
@@ -74,28 +74,15 @@ def tuning_runs(plan: Plan, cells: Mapping[str, Cell] | None = None) -> list[Run
     for cell in (cells or cells_of(plan)).values():
         for rate in cell.learning_rates if cell.is_tuned else ():
             for seed in plan.tuning.seeds:
-                recipe = recipe_of(plan, cell, learning_rate=rate, seed=seed)
-                _check_tuning(plan, cell, recipe)
-                runs.append(_spec(plan, cell, recipe, rate, seed, "tuning"))
+                spec = _spec(plan, cell, learning_rate=rate, seed=seed, purpose="tuning")
+                _check_tuning(plan, cell, load_config(spec.recipe, Recipe, where=spec.name))
+                runs.append(spec)
     return runs
 
 
-def test_runs(plan: Plan, cell: Cell, *, learning_rate: float | None) -> list[RunSpec]:
+def reported_runs(plan: Plan, cell: Cell, *, learning_rate: float | None) -> list[RunSpec]:
     """The runs of one cell that are reported, one for each seed."""
-    return [
-        _spec(
-            plan,
-            cell,
-            recipe_of(plan, cell, learning_rate=learning_rate, seed=seed),
-            learning_rate,
-            seed,
-            "test",
-        )
-        for seed in plan.seeds
-    ]
-
-
-test_runs.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest thinks
+    return [_spec(plan, cell, learning_rate=learning_rate, seed=seed, purpose="test") for seed in plan.seeds]
 
 
 def lone_rate(cell: Cell) -> float | None:
@@ -103,36 +90,31 @@ def lone_rate(cell: Cell) -> float | None:
     return cell.learning_rates[0] if cell.learning_rates else None
 
 
-def _spec(
-    plan: Plan, cell: Cell, recipe: Recipe, rate: float | None, seed: int, purpose: Purpose
-) -> RunSpec:
-    test = test_facts(plan.test) if purpose == "test" else None
+def _spec(plan: Plan, cell: Cell, *, learning_rate: float | None, seed: int, purpose: Purpose) -> RunSpec:
+    recipe = recipe_of(plan, cell, learning_rate=learning_rate, seed=seed)
+    test = facts_of(plan.test) if purpose == "test" else None
     key = digest(json.dumps(_dependencies(recipe, test), sort_keys=True).encode())
     slug = re.sub(r"[^\w.=-]+", "-", cell.name, flags=re.ASCII).strip("-.") or "cell"
-    shown = recipe.training.get("learning_rate", "default") if rate is None else rate
-    name = f"{slug[:80]}.lr{shown}.seed{seed}.{purpose}.{key[:8]}"
+    rate = recipe.training.get("learning_rate", "default")
     return RunSpec(
-        name,
-        cell.name,
-        rate,
-        seed,
-        purpose,
-        to_toml(recipe),
-        test,
-        plan.keep_models and purpose == "test",
-        key,
+        name=f"{slug[:80]}.lr{rate}.seed{seed}.{purpose}.{key[:8]}",
+        cell=cell.name,
+        learning_rate=learning_rate,
+        seed=seed,
+        purpose=purpose,
+        recipe=to_toml(recipe),
+        test=test,
+        keep_model=plan.keep_models and purpose == "test",
+        key=key,
     )
 
 
-def test_facts(test: TestSection) -> dict[str, Any]:
+def facts_of(test: HeldOutSection) -> dict[str, Any]:
     """The section as JSON can hold it."""
     return {
         name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
         for name, value in asdict(test).items()
     }
-
-
-test_facts.__test__ = False  # type: ignore[attr-defined]
 
 
 def _dependencies(recipe: Recipe, test: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -144,8 +126,11 @@ def _dependencies(recipe: Recipe, test: Mapping[str, Any] | None) -> dict[str, A
         "test": test,
         "base": _base_digest(recipe.model.base),
         "data": data,
-        "versions": versions(),
+        "versions": _versions(),
     }
+
+
+_versions = cache(versions)
 
 
 @cache

@@ -9,17 +9,19 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from gmr.core.config import to_toml
+from gmr.core.config import load_config, to_toml
 from gmr.core.errors import ConfigError, DataError, GmrError, ModelError
 from gmr.core.files import atomic_write_json, atomic_write_text
 from gmr.probe.sweep.cells import Cell, cells_of
 from gmr.probe.sweep.choose import Choice, choose
 from gmr.probe.sweep.estimate import Estimator, Work
-from gmr.probe.sweep.execute import test_tasks
+from gmr.probe.sweep.execute import held_out_tasks
 from gmr.probe.sweep.files import SPEC, is_done, last_step, read_cost
 from gmr.probe.sweep.launch import OVER, Submit
 from gmr.probe.sweep.plan import Plan, load_plan
-from gmr.probe.sweep.runs import RunSpec, test_runs, tuning_runs
+from gmr.probe.sweep.runs import RunSpec, reported_runs, tuning_runs
+from gmr.train.arguments import check_names
+from gmr.train.recipe import Recipe
 from gmr.train.sources import load_dev_tasks
 from gmr.train.workers import POLL_S
 
@@ -84,9 +86,9 @@ class Sweep:
         tuned = {self.cells[name].tuned_as or name for name in self.wanted}
         self.tuning = tuning_runs(plan, {name: self.cells[name] for name in self.cells if name in tuned})
         for name in self.wanted:  # a cell that cannot be built is told now, not after hours of others
-            for spec in test_runs(plan, self.cells[name], learning_rate=_some_rate(self.cells[name])):
-                _build_objective(plan, name, spec)
-        self._estimator = Estimator(load_test=test_tasks, load_dev=load_dev_tasks)
+            for spec in reported_runs(plan, self.cells[name], learning_rate=_some_rate(self.cells[name])):
+                _check_recipe(plan, name, spec)
+        self._estimator = Estimator(load_test=held_out_tasks, load_dev=load_dev_tasks)
 
     @property
     def runs_dir(self) -> Path:
@@ -108,7 +110,7 @@ class Sweep:
             if name in self.wanted:
                 choice = self.choice(name)
                 rate = _some_rate(self.cells[name]) if choice is None else choice.learning_rate
-                specs = test_runs(self.plan, self.cells[name], learning_rate=rate)
+                specs = reported_runs(self.plan, self.cells[name], learning_rate=rate)
                 shown = [] if choice is None or rate is None else [rate]
                 rows.append(self._row(name, "test", shown, self.plan.seeds, specs))
         return rows
@@ -144,7 +146,7 @@ class Sweep:
             choice = self.choice(name)
             specs = [spec for spec in self.tuning if spec.cell == name]
             if choice is not None:
-                specs += test_runs(self.plan, self.cells[name], learning_rate=choice.learning_rate)
+                specs += reported_runs(self.plan, self.cells[name], learning_rate=choice.learning_rate)
             for spec in specs:
                 cost = read_cost(self.runs_dir / spec.name)
                 if cost is not None:
@@ -206,7 +208,7 @@ class Sweep:
             for name, choice in ready:
                 if choice is not None:
                     waiting.remove(name)
-                    start(test_runs(self.plan, self.cells[name], learning_rate=choice.learning_rate))
+                    start(reported_runs(self.plan, self.cells[name], learning_rate=choice.learning_rate))
             before = len(state.pending)
             while state.pending and len(state.pending) == before:
                 finished, _ = wait(state.pending, timeout=POLL_S, return_when=FIRST_COMPLETED)
@@ -268,14 +270,15 @@ def _some_rate(cell: Cell) -> float | None:
     return cell.learning_rates[0] if cell.learning_rates else None
 
 
-def _build_objective(plan: Plan, name: str, spec: RunSpec) -> None:
-    from gmr.core.config import load_config
-    from gmr.train.recipe import Recipe
-
+def _check_recipe(plan: Plan, name: str, spec: RunSpec) -> None:
+    """Build what of a recipe can be built without its model and data."""
+    where = f"plan {plan.name!r}, cell {name!r}"
     try:
-        load_config(spec.recipe, Recipe, where=f"plan {plan.name!r}, cell {name!r}").objective.build()
-    except ValueError as error:
-        raise ConfigError(f"plan {plan.name!r}, cell {name!r}: {error}") from error
+        recipe = load_config(spec.recipe, Recipe, where=where)
+        check_names(recipe)
+        recipe.objective.build()
+    except (ConfigError, ValueError) as error:
+        raise ConfigError(f"{where}: {error}") from error
 
 
 def _tell_which(future: "Future[None]", spec: RunSpec) -> None:
@@ -295,5 +298,3 @@ def _tell_which(future: "Future[None]", spec: RunSpec) -> None:
         if isinstance(cause, GmrError):
             raise type(cause)(f"run {spec.name}: {cause}") from error
         raise
-
-

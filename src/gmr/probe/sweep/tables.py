@@ -1,6 +1,6 @@
 """An analysis as tables and as JSON."""
 
-
+import os
 from dataclasses import asdict
 from typing import Any
 
@@ -24,6 +24,11 @@ def signed(value: float) -> str:
 def span(interval: Interval) -> str:
     """A difference with its limits."""
     return f"{signed(interval.mean)} [{signed(interval.low)}, {signed(interval.high)}]"
+
+
+def _short_span(interval: Interval) -> str:
+    low, high = (f"{value:+.1f}".replace("-", "−") for value in (interval.low, interval.high))
+    return f"{interval.mean:+.1f}".replace("-", "−") + f" [{low}, {high}]"
 
 
 def contrast_rows(analysis: Analysis) -> tuple[list[str], Rows]:
@@ -52,7 +57,11 @@ def tuning_rows(analysis: Analysis) -> tuple[list[str], Rows]:
             for rate, value in choice.values.items()
         ]
         rows.append(
-            [result.cell.name, "   ".join(tried), "at the edge of what was tried" if choice.is_at_edge else ""]
+            [
+                result.cell.name,
+                "   ".join(tried),
+                "at the edge of what was tried" if choice.is_at_edge else "",
+            ]
         )
     return header, rows
 
@@ -63,12 +72,15 @@ def task_rows(analysis: Analysis) -> tuple[list[str], Rows]:
     rows = [
         [
             result.contrast.name,
-            *(span(result.by_task[task]) if task in result.by_task else "" for task in tasks),
+            *(_short_span(result.by_task[task]) if task in result.by_task else "" for task in tasks),
         ]
         for result in analysis.contrasts
         if result.by_task
     ]
-    return ["contrast", *tasks], rows
+    # glyphs-t2i, glyphs-i2t, …: what all have in common says nothing.
+    prefix = os.path.commonprefix(tasks) if len(tasks) > 1 else ""  # noqa: RUF071  (names are no paths)
+    shared = prefix.rfind("-") + 1
+    return ["contrast", *(task[shared:] or task for task in tasks)], rows
 
 
 def summary_lines(analysis: Analysis) -> list[str]:
@@ -149,9 +161,7 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
         "num_missing": analysis.num_missing,
         "contrasts": [
             {
-                **{
-                    name: getattr(result.contrast, name) for name in ("name", "a", "b", "depth_a", "depth_b")
-                },
+                **{name: getattr(result.contrast, name) for name in ("name", "a", "b", "depth_a", "depth_b")},
                 "effect": _effect(result.effect),
                 "adjusted_p_value": result.adjusted_p_value,
                 "paper": asdict(result.contrast.paper) if result.contrast.paper else None,
@@ -211,5 +221,3 @@ def _cell_row(result: CellResult) -> list[str]:
     mean = result.mean.interval
     spread = f"± {result.mean.seed_deviation:.2f}" if result.mean.num_seeds > 1 else "–"
     return [result.cell.name, rate, seeds, f"{mean.mean:.2f} [{mean.low:.2f}, {mean.high:.2f}]", spread]
-
-
