@@ -156,3 +156,53 @@ def test_teacher_scores_go_with_their_documents_and_random_negatives_stay_out() 
 def test_a_ratio_that_is_none_is_refused_with_its_text(ratio: str) -> None:
     with pytest.raises(ConfigError, match="random_to_hard"):
         hard_share(ratio)
+
+
+def test_without_planted_false_negatives_a_group_is_what_it_was() -> None:
+    examples = training_set(num_hard=3)
+    config, planted = SamplingConfig(1, 4), SamplingConfig(1, 4, "1:1", 0.5)
+    for index, example in enumerate(examples.examples):
+        plain = sample_group(example, examples.pools[example.pool], config, seed=1, epoch=0, index=index)
+        other = sample_group(example, examples.pools[example.pool], planted, seed=1, epoch=0, index=index)
+        positive = plain.documents[0].doc_id
+        for one, two in zip(plain.documents, other.documents, strict=True):
+            assert two.doc_id in (one.doc_id, positive)
+        assert other.labels == plain.labels
+
+
+def test_the_share_of_planted_false_negatives_is_the_one_asked_for() -> None:
+    examples = training_set(num_hard=3)
+    example = examples.examples[0]
+    planted = total = 0
+    for epoch in range(400):
+        group = sample_group(
+            example,
+            examples.pools[example.pool],
+            SamplingConfig(1, 5, "1:1", 0.3),
+            seed=0,
+            epoch=epoch,
+            index=0,
+        )
+        negatives = [
+            document for document, label in zip(group.documents, group.labels, strict=True) if not label
+        ]
+        planted += sum(document.doc_id == example.positives[0].doc_id for document in negatives)
+        total += len(negatives)
+    # Within four standard deviations of a binomial share.
+    assert abs(planted / total - 0.3) < 4 * (0.3 * 0.7 / total) ** 0.5
+
+
+def test_a_planted_false_negative_brings_its_own_teacher_score() -> None:
+    examples = training_set(num_hard=2, teacher=True)
+    example = examples.examples[0]
+    group = sample_group(
+        example, examples.pools[example.pool], SamplingConfig(1, 2, "1:1", 1.0), seed=0, epoch=0, index=0
+    )
+    assert {document.doc_id for document in group.documents} == {example.positives[0].doc_id}
+    assert group.teacher == (0.0, 0.0, 0.0)
+    assert group.labels == (1.0, 0.0, 0.0)
+
+
+def test_a_share_of_false_negatives_beyond_one_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"false_negatives must be a share from 0 to 1, not 1\.5"):
+        SamplingConfig(false_negatives=1.5)

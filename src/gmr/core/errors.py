@@ -19,6 +19,10 @@ class ModelError(GmrError):
     """A model folder that cannot be loaded, or a model that returned what no score can be made of."""
 
 
+class NotFiniteError(ModelError):
+    """A loss, gradient, weight or score that is not finite: of training it is an outcome as much as a fault."""
+
+
 class UsageError(GmrError):
     """An argument on the command line that cannot be used."""
 

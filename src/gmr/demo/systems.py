@@ -13,12 +13,12 @@ from gmr import suites
 from gmr.core.errors import DataError
 from gmr.core.files import atomic_write_json, digest, sha256_file
 from gmr.core.tasks import RerankTask
-from gmr.demo.workers import POLL_S, workers
 from gmr.evaluation import TaskResult, evaluate_run, evaluate_task
 from gmr.modeling.folders import resolve_folder
 from gmr.reports.experiment import Role
 from gmr.reranker import Reranker
 from gmr.suites.baselines import PixelCosine, chance_run, first_stage_run
+from gmr.train.workers import POLL_S, workers
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from typing import Any
 from tqdm import tqdm
 
 from gmr.core.files import atomic_write_json, digest
-from gmr.demo.workers import POLL_S, workers
+from gmr.train.workers import POLL_S, workers
 
 
 @dataclass(frozen=True)

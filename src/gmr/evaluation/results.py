@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from gmr.core.errors import DataError, ModelError
+from gmr.core.errors import DataError, ModelError, NotFiniteError
 from gmr.core.nouns import Document, Query, Run
 from gmr.core.tasks import RerankTask
 from gmr.metrics.coverage import Coverage, count_coverage
@@ -177,7 +177,7 @@ def rerank_run(scorer: "Scorer", task: RerankTask, *, progress: bool = False) ->
                 )
             for (query, document), score in zip(pairs, scores.tolist(), strict=True):
                 if not np.isfinite(score):
-                    raise ModelError(
+                    raise NotFiniteError(
                         f"{task.name}: query {query.query_id!r} with document {document.doc_id!r}:"
                         f" the score is {score}"
                     )

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
-from gmr.core.errors import DataError, ModelError
+from gmr.core.errors import DataError, ModelError, NotFiniteError
 from gmr.core.nouns import Document, Query, check_pictures
 from gmr.inference.counts import Tally
 from gmr.inference.documents import DocumentStore
@@ -154,7 +154,7 @@ def _check_finite(scores: npt.NDArray[np.float32], pairs: Sequence[Pair]) -> Non
     bad = np.flatnonzero(~np.isfinite(scores))
     if len(bad):
         query, document = pairs[bad[0]]
-        raise ModelError(
+        raise NotFiniteError(
             f"query {query.query_id!r} with document {document.doc_id!r}: the score is {scores[bad[0]]}"
             f" ({len(bad)} of {len(pairs)} scores are not finite); load the model with dtype='float32'"
         )

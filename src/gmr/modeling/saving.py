@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from gmr.core.errors import DataError, ModelError
+from gmr.core.errors import DataError, ModelError, NotFiniteError
 from gmr.core.files import umask
 from gmr.modeling.adapters import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 from gmr.modeling.folders import HEAD_WEIGHTS, SETTINGS, is_hub_id, resolve_folder
@@ -175,7 +175,7 @@ def _check_finite(tensors: Iterable[tuple[str, Tensor]], dtype: torch.dtype) -> 
     for name, tensor in tensors:
         # A NaN fails this comparison too.
         if tensor.numel() and not float(tensor.detach().abs().max()) <= largest:
-            raise ModelError(
+            raise NotFiniteError(
                 f"{name}: not finite in {str(dtype).removeprefix('torch.')}; the model is not saved"
             )
 

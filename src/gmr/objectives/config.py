@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
 from math import inf
+from typing import Literal, get_args
 
 from gmr.core.errors import ConfigError
 from gmr.objectives.directions import DIRECTIONS
@@ -11,6 +12,8 @@ from gmr.objectives.objective import Objective
 from gmr.objectives.pairwise import GAINS, Gains
 from gmr.objectives.softmax import POSITIVES, Positives
 from gmr.objectives.weights import WEIGHTS, weighted_sum
+
+Schedule = Literal["linear", "switch"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,9 @@ class ObjectiveConfig:
         focusing: exponent of ``focal``.
         positive_weight: how many times ``bce`` counts a positive.
         interpolation: share of ``sft`` in ``interpolation``, from 0 to 1.
+        interpolation_end: that share at the end of training; None for the same all the way.
+        interpolation_schedule: how it gets there: ``linear``, a little with every step, or ``switch``, all at
+            once when half of the steps are done.
         gains: what a pair is worth to ``lambdaloss``: ``ndcg_loss2++``, ``ndcg_loss2`` or ``lambdarank``.
         position_aware: whether ``listmle`` counts the top more.
 
@@ -48,6 +54,8 @@ class ObjectiveConfig:
     focusing: float = 2.0
     positive_weight: float = 1.0
     interpolation: float = 0.5
+    interpolation_end: float | None = None
+    interpolation_schedule: Schedule = "linear"
     gains: Gains = "ndcg_loss2++"
     position_aware: bool = False
 
@@ -65,7 +73,31 @@ class ObjectiveConfig:
         _check_range("focusing", self.focusing, 0 <= self.focusing < inf, "0 or more")
         _check_range("positive_weight", self.positive_weight, 0 < self.positive_weight < inf, "above 0")
         _check_range("interpolation", self.interpolation, 0 <= self.interpolation <= 1, "from 0 to 1")
+        _check_choice("interpolation_schedule", self.interpolation_schedule, get_args(Schedule))
+        if self.interpolation_end is not None:
+            end = self.interpolation_end
+            _check_range("interpolation_end", end, 0 <= end <= 1, "from 0 to 1")
+        elif self.interpolation_schedule != "linear":
+            raise ConfigError("interpolation_schedule without interpolation_end: there is nothing to go to")
+        if self.is_scheduled and "interpolation" not in self.weight_names:
+            raise ConfigError(
+                f"interpolation_end is {self.interpolation_end}, but the weight {self.weight!r} has no share to "
+                "change: use interpolation"
+            )
         self._check_that_options_are_taken()
+
+    @property
+    def is_scheduled(self) -> bool:
+        """Whether the objective changes in the course of training."""
+        return self.interpolation_end is not None
+
+    def at(self, progress: float) -> "ObjectiveConfig":
+        """What holds when that share of the steps, from 0 to 1, is done, without a schedule of its own."""
+        if self.interpolation_end is None:
+            return self
+        moved = progress if self.interpolation_schedule == "linear" else float(progress >= 0.5)
+        share = self.interpolation + moved * (self.interpolation_end - self.interpolation)
+        return replace(self, interpolation=share, interpolation_end=None, interpolation_schedule="linear")
 
     @property
     def weight_names(self) -> tuple[str, ...]:
@@ -73,7 +105,7 @@ class ObjectiveConfig:
         return tuple(name.strip() for name in self.weight.split("+"))
 
     def build(self) -> Objective:
-        """The objective that this describes."""
+        """The objective that this describes, as it is when training begins."""
         parts = []
         for name in self.weight_names:
             factory = WEIGHTS[name]

@@ -45,19 +45,7 @@ def training_arguments(recipe: Recipe, run_dir: Path) -> TrainingArguments:
     Raises:
         ConfigError: An unknown name, one that another section sets, or a value that does not fit.
     """
-    known = {field.name: field.default for field in dataclasses.fields(TrainingArguments) if field.init}
-    for name, value in recipe.training.items():
-        if name in SET_ELSEWHERE:
-            raise ConfigError(
-                f"recipe {recipe.name!r}: training.{name} is not set here: {SET_ELSEWHERE[name]}"
-            )
-        if name not in known:
-            near = get_close_matches(name, known, n=1)
-            hint = f"; did you mean 'training.{near[0]}'?" if near else ""
-            raise ConfigError(f"recipe {recipe.name!r}: unknown key 'training.{name}'{hint}")
-        wanted = _wanted(known[name], value)
-        if wanted is not None:
-            raise ConfigError(f"recipe {recipe.name!r}: training.{name} must be {wanted}, not {value!r}")
+    check_names(recipe)
     options = {**DEFAULTS, **recipe.training}
     if not torch.cuda.is_available() and "use_cpu" not in options:
         options["use_cpu"] = True
@@ -75,6 +63,27 @@ def training_arguments(recipe: Recipe, run_dir: Path) -> TrainingArguments:
         return TrainingArguments(output_dir=str(run_dir), remove_unused_columns=False, **options)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"recipe {recipe.name!r}: training: {str(error).splitlines()[0]}") from error
+
+
+def check_names(recipe: Recipe) -> None:
+    """Make sure that ``training`` holds options of the trainer, of the right kind.
+
+    Raises:
+        ConfigError: An unknown name, one that another section sets, or a value of another kind.
+    """
+    known = {field.name: field.default for field in dataclasses.fields(TrainingArguments) if field.init}
+    for name, value in recipe.training.items():
+        if name in SET_ELSEWHERE:
+            raise ConfigError(
+                f"recipe {recipe.name!r}: training.{name} is not set here: {SET_ELSEWHERE[name]}"
+            )
+        if name not in known:
+            near = get_close_matches(name, known, n=1)
+            hint = f"; did you mean 'training.{near[0]}'?" if near else ""
+            raise ConfigError(f"recipe {recipe.name!r}: unknown key 'training.{name}'{hint}")
+        wanted = _wanted(known[name], value)
+        if wanted is not None:
+            raise ConfigError(f"recipe {recipe.name!r}: training.{name} must be {wanted}, not {value!r}")
 
 
 def _wanted(default: Any, value: Any) -> str | None:

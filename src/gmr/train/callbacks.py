@@ -13,7 +13,7 @@ from torch import nn
 from tqdm.auto import tqdm
 from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
-from gmr.core.errors import ModelError
+from gmr.core.errors import NotFiniteError
 from gmr.core.files import atomic_write_text
 from gmr.train.sampling import EpochSampler
 
@@ -202,7 +202,7 @@ class SkipBrokenSteps(TrainerCallback):
         """Look at the gradients before the optimizer does.
 
         Raises:
-            ModelError: ``max_in_a_row`` steps in a row were broken.
+            NotFiniteError: ``max_in_a_row`` steps in a row were broken.
         """
         if model is None or args.fp16:  # the gradient scaler of fp16 skips such steps itself, and means to
             return
@@ -215,7 +215,7 @@ class SkipBrokenSteps(TrainerCallback):
         self.total += 1
         step = state.global_step + 1
         if self.in_a_row >= self.max_in_a_row:
-            raise ModelError(
+            raise NotFiniteError(
                 f"step {step}: loss or gradient not finite {self.in_a_row} steps in a row; the last "
                 f"checkpoint is good. Lower training.learning_rate (now {args.learning_rate:g}) or check "
                 "the data"

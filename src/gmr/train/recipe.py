@@ -19,8 +19,13 @@ class ModelSection:
 
     Attributes:
         base: Folder, hub id, or a packaged name such as ``gmr-nano-base``.
+        base_init: ``checkpoint`` starts from the base's weights; ``random`` from weights drawn anew, with
+            ``training.seed``, for a backbone of the same configuration: its tokenizer is all that is kept.
         template: Prompt template; None takes the one the base brings.
         readout: What the trained model scores with: ``yes_minus_no`` or ``yes``; None takes the base's.
+        positive_answers: Answers that mean relevant, each one token after the prompt; None takes the template's.
+            ``objective.num_positive`` counts them.
+        negative_answers: The same of those that mean not relevant.
         max_tokens: Longest prompt in tokens; None takes the base's.
         dtype: Of the weights that are loaded. Trainable ones are kept in float32 in any case.
         engine: ``packed`` computes what the prompts of a batch share once and pads nothing, ``padded`` whole pairs;
@@ -37,8 +42,11 @@ class ModelSection:
     """
 
     base: str = "gmr-nano-base"
+    base_init: Literal["checkpoint", "random"] = "checkpoint"
     template: str | None = None
     readout: str | None = None
+    positive_answers: tuple[str, ...] | None = None
+    negative_answers: tuple[str, ...] | None = None
     max_tokens: int | None = None
     dtype: Literal["float32", "bfloat16"] = "float32"
     engine: Literal["auto", "packed", "forked", "padded"] = "auto"
@@ -119,6 +127,8 @@ class DataSection:
         num_positives: Positives per query and step.
         num_negatives: Negatives per query and step.
         random_to_hard: Ratio of random to hard negatives.
+        false_negatives: Share of negatives that are one of the query's positives instead, for experiments on
+            wrong labels.
     """
 
     suite: str | None = None
@@ -129,11 +139,14 @@ class DataSection:
     num_positives: int = 1
     num_negatives: int = 7
     random_to_hard: str = "1:1"
+    false_negatives: float = 0.0
 
     @property
     def sampling(self) -> SamplingConfig:
         """The part of the section that says how a group is drawn."""
-        return SamplingConfig(self.num_positives, self.num_negatives, self.random_to_hard)
+        return SamplingConfig(
+            self.num_positives, self.num_negatives, self.random_to_hard, self.false_negatives
+        )
 
 
 @dataclass(frozen=True)

@@ -136,6 +136,9 @@ def train(
         model,
         args,
         objective=objective,
+        objective_at=(lambda share: recipe.objective.at(share).build())
+        if recipe.objective.is_scheduled
+        else None,
         train_dataset=GroupDataset(training_set, recipe.data.sampling, seed=args.data_seed or args.seed),
         dev_tasks=dev_tasks,
         measure=recipe.evaluation.measure,

@@ -40,17 +40,22 @@ class SamplingConfig:
         num_negatives: Negatives per group; a shortage of one kind is filled from the other.
         random_to_hard: Ratio of random to hard negatives, such as ``"1:1"``. Where it does not divide
             ``num_negatives``, the odd one is random or hard by a coin that falls as the ratio says.
+        false_negatives: Share of negatives, each by a coin of its own, in whose place one of the example's
+            positives stands under the label of a negative: wrong labels on purpose.
     """
 
     num_positives: int = 1
     num_negatives: int = 7
     random_to_hard: str = "1:1"
+    false_negatives: float = 0.0
 
     def __post_init__(self) -> None:
         if self.num_positives < 1:
             raise ConfigError(f"num_positives must be at least 1, not {self.num_positives}")
         if self.num_negatives < 1:
             raise ConfigError(f"num_negatives must be at least 1, not {self.num_negatives}")
+        if not 0 <= self.false_negatives <= 1:
+            raise ConfigError(f"false_negatives must be a share from 0 to 1, not {self.false_negatives}")
         hard_share(self.random_to_hard)
 
 
@@ -107,8 +112,9 @@ def sample_group(
 ) -> Group:
     """The group of one example in one epoch; the same arguments give the same group on every machine.
 
-    A negative is never a positive of the example and never drawn twice, by document id. An example with
-    teacher scores gives scored documents only: hard negatives, no random ones.
+    A negative is never a positive of the example and never drawn twice, by document id, unless
+    ``config.false_negatives`` plants one. An example with teacher scores gives scored documents only: hard
+    negatives, no random ones.
 
     Raises:
         DataError: Neither the example nor its pool has a negative.
@@ -130,15 +136,32 @@ def sample_group(
             f"training example {example.example_id!r} has no negative: it brings none, and its pool "
             f"{example.pool!r} holds nothing but its positives"
         )
+    # Places as in the example's scores: positives first.
+    first_negative = len(example.positives)
+    negatives = [(first_negative + position, document) for position, document in hard] + at_random
+    # Last of all draws: with a share of 0 the group is what it is without this option.
+    if config.false_negatives:
+        negatives = _plant(negatives, example.positives, config.false_negatives, rng)
     teacher = None
     if example.scores is not None:
-        first_negative = len(example.positives)
-        positions = [position for position, _ in positives]
-        positions += [first_negative + position for position, _ in hard]
-        teacher = tuple(example.scores[position] for position in positions)
-    documents = tuple(document for _, document in (*positives, *hard, *at_random))
-    labels = (1.0,) * len(positives) + (0.0,) * (len(hard) + len(at_random))
+        teacher = tuple(example.scores[place] for place, _ in (*positives, *negatives))
+    documents = tuple(document for _, document in (*positives, *negatives))
+    labels = (1.0,) * len(positives) + (0.0,) * len(negatives)
     return Group(example.example_id, example.query, documents, labels, teacher)
+
+
+def _plant(
+    negatives: Sequence[tuple[int, Document]],
+    positives: Sequence[Document],
+    share: float,
+    rng: random.Random,
+) -> list[tuple[int, Document]]:
+    """The negatives with about that share of them replaced by positives; places are those of the positives."""
+    planted = []
+    for negative in negatives:
+        is_false, place = rng.random() < share, int(rng.random() * len(positives))
+        planted.append((place, positives[place]) if is_false else negative)
+    return planted
 
 
 class GroupDataset:

@@ -10,6 +10,7 @@ from gmr.core.datasets import read_beir, read_training_jsonl
 from gmr.core.errors import ConfigError, DataError
 from gmr.core.files import digest, sha256_file
 from gmr.core.tasks import RerankTask, TrainingSet
+from gmr.modeling.changes import change_answers, draw_weights
 from gmr.modeling.folders import resolve_folder
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
@@ -38,11 +39,11 @@ def load_dev_tasks(recipe: Recipe) -> Sequence[RerankTask]:
 
 
 def load_base(recipe: Recipe, *, device: torch.device) -> RerankModel:
-    """The model to start from, with the recipe's template, readout, length and head.
+    """The model to start from, with the recipe's template, answers, readout, length and head.
 
     Raises:
         ConfigError: The objective counts other positive answers than the model has.
-        ModelError: The model cannot be loaded.
+        ModelError: The model cannot be loaded, or an answer is not one token.
     """
     model = load_model(
         recipe.model.base,
@@ -53,6 +54,11 @@ def load_base(recipe: Recipe, *, device: torch.device) -> RerankModel:
         readout=recipe.model.readout,
         engine=recipe.model.engine,
     )
+    if recipe.model.base_init == "random":
+        draw_weights(model, seed=int(recipe.training.get("seed", 0)))
+    positive, negative = recipe.model.positive_answers, recipe.model.negative_answers
+    if positive is not None or negative is not None:
+        change_answers(model, positive=positive, negative=negative)
     if recipe.head is not None and recipe.head != model.head_config:
         model.head_config = recipe.head
         model.head = recipe.head.build(model.answer_rows())
@@ -66,7 +72,12 @@ def load_base(recipe: Recipe, *, device: torch.device) -> RerankModel:
 
 def base_fingerprint(recipe: Recipe) -> str:
     """Sha256 over names and contents of the base model's files; its model card may be edited."""
-    folder = resolve_folder(recipe.model.base)
+    return fingerprint_of(recipe.model.base)
+
+
+def fingerprint_of(base: str) -> str:
+    """The same of a model by its name or folder."""
+    folder = resolve_folder(base)
     files = sorted(path for path in folder.iterdir() if path.is_file() and path.suffix != ".md")
     return digest(*[f"{path.name}\n{sha256_file(path)}".encode() for path in files])
 

@@ -3,7 +3,7 @@
 
 import logging
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ def load_trained(checkpoint: Path, trained: Mapping[str, nn.Parameter]) -> None:
 
 
 class RerankTrainer(Trainer):
-    """Trains a ``RerankModel`` by an ``Objective``.
+    """Trains a ``RerankModel`` by an ``Objective``, or by ``objective_at`` the share of steps done, where given.
 
     The gradient is that of the mean over all queries of a step, however they are spread over processes and
     accumulated batches. A checkpoint holds the trained weights (frozen ones are the base model's), optimizer,
@@ -80,6 +80,7 @@ class RerankTrainer(Trainer):
         args: TrainingArguments,
         *,
         objective: Objective,
+        objective_at: Callable[[float], Objective] | None = None,
         train_dataset: GroupDataset,
         dev_tasks: Sequence[RerankTask] = (),
         measure: str = "ndcg@10",
@@ -97,6 +98,7 @@ class RerankTrainer(Trainer):
         is_packed = model.engine == "packed"  # gradients flow through packed and padded passes, and no other
         self.sampler = choose_sampler(train_dataset, args, model.processor, packed=is_packed)
         self.objective: Objective = objective
+        self.objective_at = objective_at
         self.dev_tasks = tuple(dev_tasks)
         self.measure = measure
         self.max_dev_queries = max_dev_queries
@@ -200,6 +202,8 @@ class RerankTrainer(Trainer):
         grouped[mask] = logits[inputs["order"].argsort()]
         # Gradients are averaged over processes, not summed: each divides by its part of the queries.
         num_queries = None if num_items is None else num_items / self.args.world_size
+        if self.objective_at is not None:  # of the step alone: a resumed run goes on with the same
+            self.objective = self.objective_at(self.state.global_step / max(self.state.max_steps, 1))
         output = self.objective(
             grouped, inputs["labels"], mask, inputs.get("teacher"), num_queries=num_queries
         )

@@ -5,13 +5,16 @@ from collections.abc import Callable
 import typer
 
 from gmr.cli.console import reflow
-from gmr.cli.probe import gradients
+from gmr.cli.probe import gradients, plans, report, sweep
 
 HELP = "The objective lab: what an objective does to a model, and which part of it makes the difference."
 
 # Each with its function, which explains it, and examples.
 COMMANDS: dict[str, tuple[Callable[..., None], str]] = {
     "gradients": (gradients.gradients, gradients.EPILOG),
+    "plans": (plans.plans, plans.EPILOG),
+    "sweep": (sweep.sweep, sweep.EPILOG),
+    "report": (report.report, report.EPILOG),
 }
 
 app = typer.Typer(help=HELP, no_args_is_help=True, rich_markup_mode="rich")

@@ -12,7 +12,7 @@ POLL_S = 0.5
 
 @contextmanager
 def workers(num_jobs: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool for so many jobs; whatever goes wrong inside, no process is left behind."""
+    """A pool for so many jobs, with as many processes or one for each core; whatever goes wrong inside, none stays."""
     # A fresh interpreter for each: a fork of one that has used torch's threads may hang.
     context = multiprocessing.get_context("spawn")
     size = min(num_jobs, os.cpu_count() or 1)
@@ -35,6 +35,8 @@ def _quiet_worker() -> None:
     # Every new shape of a matrix product is a kernel that oneDNN keeps, with its buffers, up to a thousand of them; and
     # hardly two packed sequences are of one length. Read when torch is imported.
     os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "16")
+
+    os.environ["OMP_NUM_THREADS"] = "1"
 
     import torch
 

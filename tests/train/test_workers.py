@@ -1,4 +1,4 @@
-"""No process of the demo outlives it, however it ends."""
+"""No worker outlives the process that wanted it, however that one ends."""
 
 import os
 import signal
@@ -11,9 +11,9 @@ import pytest
 
 PARENT = """
 import sys, time
-from gmr.demo.workers import workers
+from gmr.train.workers import workers
 if __name__ == "__main__":
-    import tests.demo.test_workers as own
+    import tests.train.test_workers as own
     with workers(1) as pool:
         future = pool.submit(own.write_pid_and_sleep, sys.argv[1])
         future.result()

@@ -1,0 +1,169 @@
+"""From the files of a sweep's runs to effects over seeds and queries, beside what the paper found."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gmr.core.errors import DataError
+from gmr.metrics.seeds import Effect, crossed_effect
+from gmr.metrics.statistics import Interval, holm
+from gmr.probe.sweep.cells import Cell
+from gmr.probe.sweep.choose import Choice
+from gmr.probe.sweep.files import RunResult, read_result
+from gmr.probe.sweep.plan import ContrastSection, Plan
+from gmr.probe.sweep.runs import reported_runs
+from gmr.probe.sweep.sweep import Sweep
+from gmr.probe.sweep.verdict import Verdict, verdict
+
+POINTS = 100.0
+"""Measures from 0 to 1 are told in points, hundredths, as the paper tells them."""
+
+Table = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """What one cell's runs found.
+
+    Attributes:
+        cell: The cell.
+        choice: Its learning rate; None while it is not chosen.
+        runs: The finished runs that are reported, by seed.
+        num_wanted: Seeds of the plan.
+        num_diverged: Finished runs without a model.
+        mean: Mean of task means, in points, over seeds and queries; None without a trained run.
+        by_task: Task to mean over seeds and queries, in points.
+    """
+
+    cell: Cell
+    choice: Choice | None
+    runs: Mapping[int, RunResult]
+    num_wanted: int
+    num_diverged: int
+    mean: Effect | None
+    by_task: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class ContrastResult:
+    """A contrast's effect.
+
+    Attributes:
+        contrast: As it was declared.
+        effect: ``a - b`` in points, paired over seeds and queries; None while a cell has no run.
+        adjusted_p_value: After Holm's correction over the plan's contrasts; None as the effect.
+        verdict: About the paper's claim; None where there is no claim or no effect.
+        by_task: Task to effect with its interval, in points, not corrected.
+    """
+
+    contrast: ContrastSection
+    effect: Effect | None
+    adjusted_p_value: float | None
+    verdict: Verdict | None
+    by_task: Mapping[str, Interval]
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """Everything that a report says.
+
+    Attributes:
+        plan: The plan.
+        cells: In the order of the plan.
+        contrasts: In the order of the plan.
+        num_missing: Runs that are reported and not finished.
+    """
+
+    plan: Plan
+    cells: Sequence[CellResult]
+    contrasts: Sequence[ContrastResult]
+    num_missing: int
+
+
+def analyse(sweep: Sweep) -> Analysis:
+    """The analysis of what is finished of a sweep, from its files alone.
+
+    Raises:
+        DataError: A file is not as its run left it, or two runs were measured on other queries.
+    """
+    plan = sweep.plan
+    cells = [_cell_result(sweep, cell) for cell in sweep.cells.values()]
+    by_name = {result.cell.name: result for result in cells}
+    contrasts = [_contrast_result(by_name, contrast) for contrast in plan.contrasts]
+    known = [result for result in contrasts if result.effect is not None]
+    adjusted = iter(holm([result.effect.p_value for result in known if result.effect is not None]))
+    contrasts = [
+        result if result.effect is None else replace(result, adjusted_p_value=next(adjusted))
+        for result in contrasts
+    ]
+    missing = sum(result.num_wanted - len(result.runs) for result in cells)
+    return Analysis(plan, cells, contrasts, missing)
+
+
+def _cell_result(sweep: Sweep, cell: Cell) -> CellResult:
+    choice = sweep.choice(cell.name)
+    runs: dict[int, RunResult] = {}
+    if choice is not None:
+        for spec in reported_runs(sweep.plan, cell, learning_rate=choice.learning_rate):
+            result = read_result(sweep.runs_dir / spec.name, spec)
+            if result is not None:
+                runs[spec.seed] = result
+    trained = {seed: run for seed, run in runs.items() if run.outcome == "trained"}
+    tables = _tables(trained, depth=None) if trained else {}
+    return CellResult(
+        cell=cell,
+        choice=choice,
+        runs=runs,
+        num_wanted=len(sweep.plan.seeds),
+        num_diverged=len(runs) - len(trained),
+        mean=crossed_effect(list(tables.values())) if tables else None,
+        by_task={task: float(table.mean()) for task, table in tables.items()},
+    )
+
+
+def _contrast_result(cells: Mapping[str, CellResult], contrast: ContrastSection) -> ContrastResult:
+    sides = [_trained(cells[name]) for name in (contrast.a, contrast.b)]
+    seeds = [seed for seed in sides[0] if seed in sides[1]]
+    if not seeds:
+        return ContrastResult(contrast, None, None, None, {})
+    a, b = (
+        _tables({seed: side[seed] for seed in seeds}, depth=depth)
+        for side, depth in zip(sides, (contrast.depth_a, contrast.depth_b), strict=True)
+    )
+    if {name: table.shape for name, table in a.items()} != {name: table.shape for name, table in b.items()}:
+        raise DataError(f"contrast {contrast.name!r}: its cells were not measured on the same queries")
+    differences = {task: a[task] - b[task] for task in a}
+    effect = crossed_effect(list(differences.values()))
+    paper = contrast.paper
+    return ContrastResult(
+        contrast=contrast,
+        effect=effect,
+        adjusted_p_value=None,
+        verdict=None if paper is None else verdict(effect.interval, paper.claim, within=paper.within),
+        by_task={task: crossed_effect([table]).interval for task, table in differences.items()},
+    )
+
+
+def _trained(result: CellResult) -> dict[int, RunResult]:
+    return {seed: run for seed, run in result.runs.items() if run.outcome == "trained"}
+
+
+def _tables(runs: Mapping[int, RunResult], *, depth: int | None) -> dict[str, Table]:
+    """Task to ``(seeds, queries)`` values in points, the queries in one order.
+
+    Raises:
+        DataError: The runs were not measured on the same tasks and queries.
+    """
+    values = [run.values(depth=depth) for run in runs.values()]
+    first = values[0]
+    for run, found in zip(runs.values(), values, strict=True):
+        if {task: list(row) for task, row in found.items()} != {
+            task: list(row) for task, row in first.items()
+        }:
+            raise DataError(f"{run.folder}: measured on other tasks or queries than its neighbours")
+    return {
+        task: POINTS * np.array([[found[task][query_id] for query_id in first[task]] for found in values])
+        for task in first
+    }

@@ -1,0 +1,153 @@
+"""The training runs of a sweep: what each is made of, and the name that follows from it."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from gmr.core.config import load_config, to_toml
+from gmr.core.environment import versions
+from gmr.core.errors import ConfigError, DataError
+from gmr.core.files import digest, sha256_file
+from gmr.probe.sweep.cells import Cell, cells_of, recipe_of
+from gmr.probe.sweep.plan import HeldOutSection, Plan
+from gmr.train.recipe import Recipe, flatten
+from gmr.train.record import HARMLESS
+from gmr.train.sources import fingerprint_of
+
+Purpose = Literal["tuning", "test"]
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """One run.
+
+    Attributes:
+        name: Of its directory: cell, learning rate, seed, purpose, and the beginning of ``key``.
+        cell: Which cell.
+        learning_rate: As it is set; None for the recipe's own.
+        seed: Of the training.
+        purpose: ``tuning`` runs choose a learning rate and never see the test; ``test`` runs are reported.
+        recipe: The recipe's page.
+        test: What is measured, as `HeldOutSection`'s fields; None for a tuning run.
+        keep_model: Keep the final model.
+        key: Digest of everything that the results depend on.
+    """
+
+    name: str
+    cell: str
+    learning_rate: float | None
+    seed: int
+    purpose: Purpose
+    recipe: str
+    test: Mapping[str, Any] | None
+    keep_model: bool
+    key: str
+
+    def to_json(self) -> dict[str, Any]:
+        """As ``spec.json`` holds it."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, record: Mapping[str, Any], *, where: str) -> "RunSpec":
+        """What ``to_json`` gave.
+
+        Raises:
+            DataError: A key is missing or unknown.
+        """
+        try:
+            return cls(**record)
+        except TypeError as error:
+            raise DataError(f"{where}: not the description of a run ({error})") from None
+
+
+def tuning_runs(plan: Plan, cells: Mapping[str, Cell] | None = None) -> list[RunSpec]:
+    """Every rate on every tuning seed, of each cell that has a rate to choose.
+
+    Raises:
+        ConfigError: A recipe without development tasks, or a test on what the rates are chosen by.
+    """
+    runs = []
+    for cell in (cells or cells_of(plan)).values():
+        for rate in cell.learning_rates if cell.is_tuned else ():
+            for seed in plan.tuning.seeds:
+                spec = _spec(plan, cell, learning_rate=rate, seed=seed, purpose="tuning")
+                _check_tuning(plan, cell, load_config(spec.recipe, Recipe, where=spec.name))
+                runs.append(spec)
+    return runs
+
+
+def reported_runs(plan: Plan, cell: Cell, *, learning_rate: float | None) -> list[RunSpec]:
+    """The runs of one cell that are reported, one for each seed."""
+    return [_spec(plan, cell, learning_rate=learning_rate, seed=seed, purpose="test") for seed in plan.seeds]
+
+
+def lone_rate(cell: Cell) -> float | None:
+    """The rate of a cell that has nothing to choose from."""
+    return cell.learning_rates[0] if cell.learning_rates else None
+
+
+def _spec(plan: Plan, cell: Cell, *, learning_rate: float | None, seed: int, purpose: Purpose) -> RunSpec:
+    recipe = recipe_of(plan, cell, learning_rate=learning_rate, seed=seed)
+    test = facts_of(plan.test) if purpose == "test" else None
+    key = digest(json.dumps(_dependencies(recipe, test), sort_keys=True).encode())
+    slug = re.sub(r"[^\w.=-]+", "-", cell.name, flags=re.ASCII).strip("-.") or "cell"
+    rate = recipe.training.get("learning_rate", "default")
+    return RunSpec(
+        name=f"{slug[:80]}.lr{rate}.seed{seed}.{purpose}.{key[:8]}",
+        cell=cell.name,
+        learning_rate=learning_rate,
+        seed=seed,
+        purpose=purpose,
+        recipe=to_toml(recipe),
+        test=test,
+        keep_model=plan.keep_models and purpose == "test",
+        key=key,
+    )
+
+
+def facts_of(test: HeldOutSection) -> dict[str, Any]:
+    """The section as JSON can hold it."""
+    return {
+        name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+        for name, value in asdict(test).items()
+    }
+
+
+def _dependencies(recipe: Recipe, test: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What, changed, makes another run of it: recipe, test, base model, data file and versions."""
+    keys = {name: value for name, value in flatten(recipe) if name not in HARMLESS}
+    data = _file_digest(recipe.data.path) if recipe.data.path else None
+    return {
+        "recipe": keys,
+        "test": test,
+        "base": _base_digest(recipe.model.base),
+        "data": data,
+        "versions": _versions(),
+    }
+
+
+_versions = cache(versions)
+
+
+@cache
+def _base_digest(base: str) -> str:
+    return fingerprint_of(base)
+
+
+@cache
+def _file_digest(path: str) -> str:
+    return sha256_file(Path(path))
+
+
+def _check_tuning(plan: Plan, cell: Cell, recipe: Recipe) -> None:
+    where = f"plan {plan.name!r}, cell {cell.name!r}"
+    if not recipe.data.dev:
+        raise ConfigError(f"{where}: a learning rate is chosen on development tasks, and data.dev names none")
+    same_suite = recipe.data.dev == "suite" and plan.test.folder is None and plan.test.split == "dev"
+    same_folder = plan.test.folder is not None and str(plan.test.folder) == recipe.data.dev
+    if (same_suite and recipe.data.suite == plan.test.suite) or same_folder:
+        raise ConfigError(f"{where}: the test would be the development tasks that choose the learning rate")

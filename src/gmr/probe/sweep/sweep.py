@@ -1,0 +1,300 @@
+"""A sweep: the runs of a plan, as many at a time as wanted, from where an earlier one stopped."""
+
+import logging
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tqdm import tqdm
+
+from gmr.core.config import load_config, to_toml
+from gmr.core.errors import ConfigError, DataError, GmrError, ModelError
+from gmr.core.files import atomic_write_json, atomic_write_text
+from gmr.probe.sweep.cells import Cell, cells_of
+from gmr.probe.sweep.choose import Choice, choose
+from gmr.probe.sweep.estimate import Estimator, Work
+from gmr.probe.sweep.execute import held_out_tasks
+from gmr.probe.sweep.files import SPEC, is_done, last_step, read_cost
+from gmr.probe.sweep.launch import OVER, Submit
+from gmr.probe.sweep.plan import Plan, load_plan
+from gmr.probe.sweep.runs import RunSpec, reported_runs, tuning_runs
+from gmr.train.arguments import check_names
+from gmr.train.recipe import Recipe
+from gmr.train.sources import load_dev_tasks
+from gmr.train.workers import POLL_S
+
+logger = logging.getLogger(__name__)
+PLAN, RUNS, CHOICES = "plan.toml", "runs", "choices.json"
+
+
+@dataclass
+class _State:
+    """What is still to do, and what is going on."""
+
+    pending: dict["Future[None]", RunSpec] = field(default_factory=dict)
+    started: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """A row of the table of runs.
+
+    Attributes:
+        cell: Which cell.
+        purpose: ``tuning`` or ``test``.
+        learning_rates: Those tried, or the one that is used; none where it is not chosen yet.
+        seeds: Of the runs.
+        num_runs: How many.
+        num_done: How many of them are finished.
+        work: Of one.
+    """
+
+    cell: str
+    purpose: str
+    learning_rates: Sequence[float]
+    seeds: Sequence[int]
+    num_runs: int
+    num_done: int
+    work: Work
+
+
+class Sweep:
+    """The runs of a plan in a folder.
+
+    Args:
+        plan: What to run.
+        folder: Where; made when missing.
+        only: Names of the cells to run; none is all. A cell that is tuned as another needs that one's tuning too.
+
+    Raises:
+        ConfigError: A cell that is not there, a recipe that cannot be made, or another sweep's folder.
+        DataError: A folder that holds something else.
+    """
+
+    def __init__(self, plan: Plan, folder: Path, *, only: Sequence[str] = ()) -> None:
+        self.plan = plan
+        self.folder = folder
+        self.cells = cells_of(plan)
+        unknown = [name for name in only if name not in self.cells]
+        if unknown:
+            raise ConfigError(
+                f"plan {plan.name!r} has no cell {unknown[0]!r}; there are {', '.join(self.cells)}"
+            )
+        self.wanted = [name for name in self.cells if not only or name in only]
+        tuned = {self.cells[name].tuned_as or name for name in self.wanted}
+        self.tuning = tuning_runs(plan, {name: self.cells[name] for name in self.cells if name in tuned})
+        for name in self.wanted:  # a cell that cannot be built is told now, not after hours of others
+            for spec in reported_runs(plan, self.cells[name], learning_rate=_some_rate(self.cells[name])):
+                _check_recipe(plan, name, spec)
+        self._estimator = Estimator(load_test=held_out_tasks, load_dev=load_dev_tasks)
+
+    @property
+    def runs_dir(self) -> Path:
+        """Where the directories of the runs are."""
+        return self.folder / RUNS
+
+    def choice(self, name: str) -> Choice | None:
+        """The learning rate of a cell; None while it is not chosen."""
+        return choose(self.plan, self.cells, name, self.runs_dir)
+
+    def table(self) -> list[PlannedRun]:
+        """The runs, cell by cell: those that choose, then those that are reported."""
+        rows = []
+        for name in dict.fromkeys([*(spec.cell for spec in self.tuning), *self.wanted]):
+            tuning = [spec for spec in self.tuning if spec.cell == name]
+            if tuning:
+                rates = self.cells[name].learning_rates
+                rows.append(self._row(name, "tuning", rates, self.plan.tuning.seeds, tuning))
+            if name in self.wanted:
+                choice = self.choice(name)
+                rate = _some_rate(self.cells[name]) if choice is None else choice.learning_rate
+                specs = reported_runs(self.plan, self.cells[name], learning_rate=rate)
+                shown = [] if choice is None or rate is None else [rate]
+                rows.append(self._row(name, "test", shown, self.plan.seeds, specs))
+        return rows
+
+    def _row(
+        self,
+        name: str,
+        purpose: str,
+        rates: Sequence[float],
+        seeds: Sequence[int],
+        specs: Sequence[RunSpec],
+    ) -> PlannedRun:
+        done = sum(is_done(self.runs_dir / spec.name, spec) for spec in specs)
+        return PlannedRun(name, purpose, rates, seeds, len(specs), done, self._estimator.work(specs[0]))
+
+    def seconds(self, *, num_workers: int) -> float | None:
+        """About how long the runs that are left take; None for a model whose speed is not known yet.
+
+        Where runs are finished, their seconds correct the estimate.
+        """
+        rows = self.table()
+        measured = self._measured()
+        if measured is None and not all(row.work.is_known for row in rows):
+            return None
+        left = sum((row.num_runs - row.num_done) * row.work.seconds for row in rows)
+        num_left = sum(row.num_runs - row.num_done for row in rows)
+        return left * (measured or 1.0) / max(1, min(num_workers, num_left))
+
+    def _measured(self) -> float | None:
+        """Seconds that finished runs took, over those estimated."""
+        taken = expected = 0.0
+        for name in self.wanted:
+            choice = self.choice(name)
+            specs = [spec for spec in self.tuning if spec.cell == name]
+            if choice is not None:
+                specs += reported_runs(self.plan, self.cells[name], learning_rate=choice.learning_rate)
+            for spec in specs:
+                cost = read_cost(self.runs_dir / spec.name)
+                if cost is not None:
+                    taken += cost["seconds"]
+                    expected += self._estimator.work(spec).seconds
+        return taken / expected if expected else None
+
+    def run(self, *, num_workers: int, over: str = "processes", progress: bool = True) -> None:
+        """Make every run that is not made yet; stopped at any time, the same call goes on.
+
+        Args:
+            num_workers: Runs at a time.
+            over: A key of ``OVER``: where they are made.
+            progress: Show one bar over all runs on stderr.
+
+        Raises:
+            GmrError: A run failed; it is named, and the others stay as they are.
+        """
+        self._claim()
+        rows = self.table()
+        num_left = sum(row.num_runs - row.num_done for row in rows)
+        if num_left:
+            with (
+                OVER[over](min(num_workers, num_left)) as submit,
+                tqdm(
+                    total=round(sum(row.num_runs * row.work.seconds for row in rows)),
+                    desc=self.plan.name,
+                    disable=not progress,
+                    bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
+                    smoothing=0.05,
+                ) as bar,
+            ):
+                self._run_all(submit, bar)
+        self._write_choices()
+
+    def _run_all(self, submit: Submit, bar: "tqdm[None]") -> None:
+        state = _State()
+        total = sum(row.num_runs for row in self.table())
+        done_s = 0.0
+
+        def start(specs: Sequence[RunSpec]) -> None:
+            nonlocal done_s
+            for spec in specs:
+                if spec.name in state.started:
+                    continue
+                state.started.add(spec.name)
+                folder = self.runs_dir / spec.name
+                if is_done(folder, spec) and not (folder / "training").exists():
+                    done_s += self._estimator.work(spec).seconds
+                    bar.initial = bar.n = round(done_s)
+                    continue
+                atomic_write_json(folder / SPEC, spec.to_json())
+                state.pending[submit(folder)] = spec
+
+        start(self.tuning)
+        waiting = list(self.wanted)
+        while waiting or state.pending:
+            ready = [(name, self.choice(name)) for name in waiting]
+            for name, choice in ready:
+                if choice is not None:
+                    waiting.remove(name)
+                    start(reported_runs(self.plan, self.cells[name], learning_rate=choice.learning_rate))
+            before = len(state.pending)
+            while state.pending and len(state.pending) == before:
+                finished, _ = wait(state.pending, timeout=POLL_S, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    spec = state.pending.pop(future)
+                    _tell_which(future, spec)
+                    done_s += self._estimator.work(spec).seconds
+                running = sum(self._seconds_of(spec) for spec in state.pending.values())
+                bar.n = min(round(done_s + running), bar.total)
+                bar.set_postfix_str(f"{len(state.started) - len(state.pending)} of {total} runs")
+
+    def _seconds_of(self, spec: RunSpec) -> float:
+        """The seconds of a run that it has behind it, as estimated."""
+        work = self._estimator.work(spec)
+        steps = last_step(self.runs_dir / spec.name)
+        return work.seconds * work.trained_share * steps / work.num_steps if work.num_steps else 0.0
+
+    def _claim(self) -> None:
+        """Make the folder, or make sure that it is this sweep's; keep the plan as it is used."""
+        path = self.folder / PLAN
+        if not path.exists() and self.folder.exists() and any(self.folder.iterdir()):
+            raise DataError(f"{self.folder}: not empty and not the output of a sweep; name another --output")
+        if path.exists():
+            before = load_plan(path)
+            if before.name != self.plan.name:
+                raise DataError(
+                    f"{self.folder} holds the sweep {before.name!r}, not {self.plan.name!r}; name another --output"
+                )
+        atomic_write_text(path, to_toml(self.plan))
+
+    def _write_choices(self) -> None:
+        choices = [self.choice(name) for name in self.cells]
+        records = {
+            choice.cell: {
+                "learning_rate": choice.learning_rate,
+                "tuned_as": choice.tuned_as,
+                "dev": {str(rate): value for rate, value in choice.values.items()},
+            }
+            for choice in choices
+            if choice is not None
+        }
+        atomic_write_json(self.folder / CHOICES, records)
+
+
+def open_sweep(folder: Path) -> Sweep:
+    """The sweep whose plan stands in a folder.
+
+    Raises:
+        DataError: There is none.
+    """
+    path = folder / PLAN
+    if not path.is_file():
+        raise DataError(f"{folder}: no {PLAN}, so not the output of gmr probe sweep")
+    return Sweep(load_plan(path), folder)
+
+
+def _some_rate(cell: Cell) -> float | None:
+    """A rate to build a recipe with before one is chosen."""
+    return cell.learning_rates[0] if cell.learning_rates else None
+
+
+def _check_recipe(plan: Plan, name: str, spec: RunSpec) -> None:
+    """Build what of a recipe can be built without its model and data."""
+    where = f"plan {plan.name!r}, cell {name!r}"
+    try:
+        recipe = load_config(spec.recipe, Recipe, where=where)
+        check_names(recipe)
+        recipe.objective.build()
+    except (ConfigError, ValueError) as error:
+        raise ConfigError(f"{where}: {error}") from error
+
+
+def _tell_which(future: "Future[None]", spec: RunSpec) -> None:
+    """Raise what a run raised, with its name in front."""
+    try:
+        future.result()
+    except BrokenProcessPool as error:
+        raise ModelError(
+            f"run {spec.name}: its process was ended from outside; the same command goes on, with fewer --workers "
+            "if memory ran out"
+        ) from error
+    except GmrError as error:
+        raise type(error)(f"run {spec.name}: {error}") from error
+    except Exception as error:
+        # Ray gives an exception of its own that holds ours.
+        cause = getattr(error, "cause", None)
+        if isinstance(cause, GmrError):
+            raise type(cause)(f"run {spec.name}: {cause}") from error
+        raise

@@ -1,0 +1,61 @@
+"""Wherever a run is made, it leaves the same files."""
+
+from concurrent.futures import wait
+from pathlib import Path
+
+import pytest
+
+from gmr.core.errors import GmrError
+from gmr.core.files import atomic_write_json
+from gmr.probe.sweep.cells import cells_of
+from gmr.probe.sweep.execute import execute
+from gmr.probe.sweep.files import SPEC
+from gmr.probe.sweep.launch import OVER
+from gmr.probe.sweep.plan import load_plan
+from gmr.probe.sweep.runs import RunSpec, reported_runs
+from tests.probe.sweep.tiny import results, write_plan
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory: pytest.TempPathFactory) -> RunSpec:
+    plan = load_plan(
+        write_plan(tmp_path_factory.mktemp("plan")), ["common.training.max_steps=2", "seeds=[0]"]
+    )
+    (run,) = reported_runs(plan, cells_of(plan)["sft"], learning_rate=1e-3)
+    return run
+
+
+@pytest.fixture(scope="module")
+def expected(spec: RunSpec, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    """The files of the run as this process makes it."""
+    folder = tmp_path_factory.mktemp("here") / spec.name
+    atomic_write_json(folder / SPEC, spec.to_json())
+    execute(folder)
+    return results(folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("over", sorted(OVER))
+def test_every_place_gives_the_same_files(
+    over: str, spec: RunSpec, expected: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if over == "ray":
+        pytest.importorskip("ray")
+    for name in ("HOME", "HF_HOME"):  # nobody's accelerate configuration is asked
+        monkeypatch.setenv(name, str(tmp_path))
+    folder = tmp_path / spec.name
+    atomic_write_json(folder / SPEC, spec.to_json())
+    with OVER[over](1) as submit:
+        future = submit(folder)
+        wait([future], timeout=240)
+        future.result()
+    found = results(folder)
+    found.pop("accelerate", None)
+    assert found == expected
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("over", ["accelerate", "processes"])
+def test_what_goes_wrong_elsewhere_is_told_in_a_line(over: str, tmp_path: Path) -> None:
+    with OVER[over](1) as submit, pytest.raises(GmrError, match=r"spec\.json: no such file"):
+        submit(tmp_path / "nothing").result()

@@ -1,0 +1,253 @@
+"""A sweep gives the same files whatever stopped it, and its report the same bytes from them."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gmr.core.errors import ConfigError, DataError
+from gmr.probe.sweep import sweep as module
+from gmr.probe.sweep.analysis import analyse
+from gmr.probe.sweep.execute import cut, execute
+from gmr.probe.sweep.files import CURVES, DONE, TRAINING
+from gmr.probe.sweep.plan import load_plan
+from gmr.probe.sweep.report import MARKDOWN, NUMBERS, PAGE, write_report
+from gmr.probe.sweep.sweep import Sweep, open_sweep
+from tests.probe.sweep.tiny import PLAN, results, write_plan
+from tests.train.data import dev_task
+
+NUM_RUNS = 8
+
+
+def run_here(sweep: Sweep) -> None:
+    """Every run in this very process, one after the other."""
+    sweep.run(num_workers=1, over="here", progress=False)
+
+
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A place to make runs that needs no other process."""
+    from collections.abc import Iterator
+    from concurrent.futures import Future
+    from contextlib import contextmanager
+
+    @contextmanager
+    def in_this_process(num_runs: int) -> Iterator[Any]:
+        def submit(folder: Path) -> "Future[None]":
+            future: Future[None] = Future()
+            try:
+                execute(folder)
+                future.set_result(None)
+            except Exception as error:
+                future.set_exception(error)
+            return future
+
+        yield submit
+
+    monkeypatch.setitem(module.OVER, "here", in_this_process)
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_plan(tmp_path_factory.mktemp("plan"))
+
+
+@pytest.fixture(scope="module")
+def straight(page: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sweep made in one go, by processes of its own as a user's is."""
+    folder = tmp_path_factory.mktemp("straight") / "sweep"
+    sweep = Sweep(load_plan(page), folder)
+    sweep.run(num_workers=2, progress=False)
+    write_report(sweep)
+    return folder
+
+
+def test_a_sweep_leaves_small_files_for_every_run(straight: Path) -> None:
+    folders = sorted((straight / "runs").iterdir())
+    assert len(folders) == NUM_RUNS
+    for folder in folders:
+        assert not (folder / TRAINING).exists()
+        record = json.loads((folder / DONE).read_text())
+        assert record["outcome"] == "trained"
+        assert CURVES in record["files"]
+        assert bool(record["test"]) == (".test." in folder.name)
+    assert sum(".tuning." in folder.name for folder in folders) == 4
+
+
+def test_the_rate_that_is_chosen_is_the_best_on_the_development_task(straight: Path) -> None:
+    sweep = open_sweep(straight)
+    for name in sweep.cells:
+        choice = sweep.choice(name)
+        assert choice is not None
+        best = max(choice.values.values(), key=lambda value: value or 0.0)
+        assert choice.values[choice.learning_rate or 0.0] == best
+        used = {
+            float(f.name.split(".lr")[1].split(".seed")[0])
+            for f in (straight / "runs").glob(f"{name}.*.test.*")
+        }
+        assert used == {choice.learning_rate}
+
+
+def test_the_analysis_is_the_mean_difference_of_the_files(straight: Path) -> None:
+    analysis = analyse(open_sweep(straight))
+    values: dict[str, list[float]] = {}
+    for folder in sorted((straight / "runs").glob("*.test.*")):
+        cell = folder.name.split(".")[0]
+        (path,) = (p for p in (folder / "test").iterdir() if "@" not in p.name)
+        values.setdefault(cell, []).extend(
+            json.loads(line)["value"] for line in path.read_text().splitlines()
+        )
+    expected = 100 * (np.mean(values["sft"]) - np.mean(values["contrastive"]))
+    first = analysis.contrasts[0]
+    assert first.effect is not None
+    assert first.effect.interval.mean == pytest.approx(expected)
+    assert first.effect.num_seeds == 2
+    assert first.verdict in ("agree", "disagree", "cannot tell")
+    assert analysis.num_missing == 0
+
+
+def test_a_report_from_the_files_alone_is_the_same_bytes(straight: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(straight, copy)
+    before = {name: (copy / name).read_bytes() for name in (PAGE, MARKDOWN, NUMBERS)}
+    for name in before:
+        (copy / name).unlink()
+    write_report(copy)
+    assert {name: (copy / name).read_bytes() for name in before} == before
+    assert b"<svg" in before[PAGE]
+    assert b"http:" not in before[PAGE].replace(b"http://www.w3.org", b"")
+
+
+def test_one_cell_run_again_reproduces_its_files_bit_for_bit(
+    page: Path, straight: Path, tmp_path: Path
+) -> None:
+    again = Sweep(load_plan(page), tmp_path / "again", only=["contrastive"])
+    run_here(again)
+    found = {name: data for name, data in results(tmp_path / "again").items() if name.startswith("runs/")}
+    expected = {name: data for name, data in results(straight).items() if name.startswith("runs/contrastive")}
+    assert found == expected
+
+
+def test_a_finished_sweep_makes_no_run_again(straight: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(num_runs: int) -> Any:
+        raise AssertionError("a run was started")
+
+    monkeypatch.setitem(module.OVER, "processes", fail)
+    before = results(straight)
+    open_sweep(straight).run(num_workers=1, progress=False)
+    assert results(straight) == before
+
+
+def test_a_run_whose_results_are_there_but_not_its_signature_ends_the_same(
+    straight: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(straight, copy)
+    folder = next((copy / "runs").glob("sft.*.test.*"))
+    (folder / DONE).unlink()
+    run_here(open_sweep(copy))
+    assert results(copy) == results(straight)
+
+
+def test_a_changed_file_is_told_and_not_reported(straight: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(straight, copy)
+    path = next((copy / "runs").glob("sft.*.test.*/test/*.jsonl"))
+    path.write_text(path.read_text().replace("value", "valve", 1), encoding="utf-8")
+    with pytest.raises(DataError, match="not as its run left it"):
+        write_report(copy)
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_killed_again_and_again_ends_with_the_same_files(
+    page: Path, straight: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "killed"
+    command = [sys.executable, "-m", "gmr", "probe", "sweep", str(page), "-o", str(folder), "--workers", "1"]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([os.getcwd(), *sys.path])}
+
+    def progress() -> int:
+        logs = [*folder.glob("runs/*/training/log.csv"), *folder.glob("runs/*/curves.csv")]
+        return sum(len(path.read_text().splitlines()) for path in logs if path.exists())
+
+    for lines in (3, 14):  # in the first run, and some runs later
+        with subprocess.Popen(
+            command, env=environment, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        ) as process:
+            deadline = time.monotonic() + 240
+            while progress() < lines and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGKILL)
+        time.sleep(2)  # its worker sees that it is gone
+    done = len(list(folder.glob(f"runs/*/{DONE}")))
+    assert done < NUM_RUNS
+    subprocess.run(command, env=environment, check=True, capture_output=True)
+    assert results(folder) == results(straight)
+
+
+def test_another_sweeps_folder_is_refused(page: Path, straight: Path, tmp_path: Path) -> None:
+    other = load_plan(page, ['name="other"'])
+    with pytest.raises(DataError, match="holds the sweep 'tiny', not 'other'"):
+        run_here(Sweep(other, straight))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "letter.txt").write_text("dear")
+    with pytest.raises(DataError, match="not the output of a sweep"):
+        run_here(Sweep(other, tmp_path / "mine"))
+    with pytest.raises(DataError, match="so not the output of gmr probe sweep"):
+        write_report(tmp_path)
+
+
+def test_an_unknown_cell_is_refused(page: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no cell 'stf'; there are sft, contrastive"):
+        Sweep(load_plan(page), tmp_path, only=["stf"])
+
+
+def test_a_rate_that_diverges_is_an_outcome_and_not_chosen(page: Path, tmp_path: Path) -> None:
+    plan = load_plan(page, ["tuning.learning_rates=[1e-3,1e30]", "seeds=[0]"])
+    sweep = Sweep(plan, tmp_path / "sweep", only=["sft"])
+    run_here(sweep)
+    choice = sweep.choice("sft")
+    assert choice is not None
+    assert choice.learning_rate == 1e-3
+    assert choice.values == {1e-3: choice.values[1e-3], 1e30: None}
+    (path,) = (tmp_path / "sweep" / "runs").glob("*lr1e+30*/done.json")
+    assert json.loads(path.read_text())["outcome"] == "diverged"
+
+
+def test_a_run_that_fails_is_named(page: Path, tmp_path: Path) -> None:
+    plan = load_plan(page, [f"test.folder={tmp_path / 'nothing'}"])
+    with pytest.raises(DataError, match="nothing"):
+        Sweep(plan, tmp_path / "sweep", only=["sft"]).run(num_workers=1, over="here", progress=False)
+
+
+def test_part_of_a_sweep_is_reported_with_what_is_missing(page: Path, straight: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(straight, copy)
+    for folder in (copy / "runs").glob("contrastive.*.test.*"):
+        shutil.rmtree(folder)
+    analysis = write_report(copy)
+    assert analysis.num_missing == 2
+    assert analysis.contrasts[0].effect is None
+    assert analysis.contrasts[1].effect is not None
+    assert "2 runs are not finished" in (copy / MARKDOWN).read_text()
+
+
+def test_a_depth_cuts_what_the_first_stage_has_last() -> None:
+    task = dev_task()
+    run = {query_id: dict.fromkeys(row, 1.0) for query_id, row in task.first_stage.items()}
+    cut_run = cut(run, task, depth=3)
+    for query_id, row in cut_run.items():
+        assert list(row) == [document.doc_id for document in task.candidates(query_id)[:3]]
+
+
+def test_the_tiny_plan_is_strict(tmp_path: Path) -> None:
+    assert "tuning" in PLAN
+    assert load_plan(write_plan(tmp_path), quick=True).seeds == (0,)
