@@ -50,6 +50,7 @@ def load_model(
     device: str | torch.device | None = None,
     adapter: str | Path | None = None,
     max_tokens: int | None = None,
+    answers: str | None = None,
     self_check: bool = True,
     readout: str | None = None,
     engine: str = "auto",
@@ -69,9 +70,10 @@ def load_model(
         device: where to put the model; None for a GPU if there is one.
         adapter: folder or hub id of a LoRA adapter to put on top.
         max_tokens: longest prompt; None for the folder's or template's.
+        answers: name of a set of answers, a key of ``ANSWER_SETS``; None for those of the folder or template.
         self_check: whether to score one synthetic pair alone, in a batch and padded on either side, and
             refuse a model whose scores differ.
-        readout: ``yes_minus_no`` or ``yes``; None for what the folder says.
+        readout: a key of ``READOUTS``; None for what the folder says.
         engine: how the model computes many prompts: ``packed``, each shared prefix once and no padding; ``forked``,
             each shared prefix once, from copies of the backbone's cache; ``padded``, whole pairs; ``auto``, the first
             of these whose scores are right on this model; ``invariant``, scores that no other pair of a call
@@ -84,7 +86,7 @@ def load_model(
     Raises:
         ModelError: if the model cannot be loaded as it is described; the message names the file or tensor at
             fault.
-        ConfigError: if the template is unknown.
+        ConfigError: if the template or the set of answers is unknown.
     """
     folder = read_folder(resolve_folder(name_or_path))
     base = folder
@@ -98,7 +100,9 @@ def load_model(
     # An adapter that says nothing of its prompt and head (one that PEFT wrote) has those of its base.
     described = folder if folder.settings or folder.answers is not None else base
     config = _read_config(base.path)
-    processor = _load_processor(described, base, config, template=template, max_tokens=max_tokens)
+    processor = _load_processor(
+        described, base, config, template=template, max_tokens=max_tokens, answers=answers
+    )
     head, head_weights = _read_head(described, base, processor)
     backbone = _load_backbone(base.path, config, dtype=dtype, own_head=head_weights is not None)
     # An adapter trained on this model names it so: a hub id is portable, the cache folder of a download is not.
@@ -115,7 +119,8 @@ def load_model(
             raise ModelError(f"quantize {quantize!r} is unknown; known are {', '.join(QUANTIZATIONS)}")
         QUANTIZATIONS[quantize](model)  # before the move: a GPU holds the rounded weights alone
     _move(model, device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    _check_answers(model, described)
+    if answers is None:
+        _check_answers(model, described)
     if engine not in ("auto", *ENGINES):
         raise ModelError(f"engine {engine!r} is unknown; known are auto, {', '.join(ENGINES)}")
     if compile:
@@ -178,7 +183,13 @@ def _read_config(path: Path) -> Any:
 
 
 def _load_processor(
-    described: ModelFolder, base: ModelFolder, config: Any, *, template: str | None, max_tokens: int | None
+    described: ModelFolder,
+    base: ModelFolder,
+    config: Any,
+    *,
+    template: str | None,
+    max_tokens: int | None,
+    answers: str | None,
 ) -> PromptProcessor:
     """The processor, from the folder that describes the model where it holds a tokenizer, else from its base."""
     has_tokenizer = (described.path / "tokenizer_config.json").is_file()
@@ -186,6 +197,7 @@ def _load_processor(
         described.path if has_tokenizer else base.path,
         template=template or described.settings.get("template"),
         max_tokens=max_tokens if max_tokens is not None else described.settings.get("max_tokens"),
+        answers=answers,
         config=config.to_dict(),
     )
 

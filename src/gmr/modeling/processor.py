@@ -14,6 +14,7 @@ from gmr.core.errors import DataError, ModelError
 from gmr.core.files import atomic_write_json
 from gmr.core.items import Image
 from gmr.core.nouns import Document, Query
+from gmr.modeling.answers import with_answers
 from gmr.modeling.chat_template import chat_template
 from gmr.modeling.images import Grid, PixelCache, image_grid, load_image_processor, preprocess_images
 from gmr.modeling.rendering import Fragment, render, resolve
@@ -244,6 +245,7 @@ class PromptProcessor:
         *,
         template: str | Template | None = None,
         max_tokens: int | None = None,
+        answers: str | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> "PromptProcessor":
         """The processor of a checkpoint.
@@ -255,17 +257,20 @@ class PromptProcessor:
             name_or_path: Local folder or hub id.
             template: Name in ``TEMPLATES``, or a template of your own.
             max_tokens: Longest prompt.
+            answers: Name in ``ANSWER_SETS``; the template's or the folder's own by default.
             config: Contents of the backbone's ``config.json`` where the caller has read it.
 
         Raises:
             ModelError: A file is unreadable or does not fit the others.
-            ConfigError: The template is unknown or cannot be guessed.
+            ConfigError: The template or the set of answers is unknown, or no template can be guessed.
         """
         folder = str(name_or_path)
         settings = read_settings(Path(folder) / "gmr.json")
         if config is None:
             config = read_config(folder)
         chosen = choose_template(template, settings, config, where=folder)
+        if answers is not None:
+            chosen = with_answers(chosen, answers)
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         except (OSError, ValueError, TypeError, KeyError) as error:

@@ -120,6 +120,7 @@ def is_interchangeable(model: RerankModel, *, adapter: bool) -> bool:
     negatives = (1,) if model.readout == "yes_minus_no" else (0, 1)
     return (
         isinstance(model.head, AnswerRows)
+        and model.readout in ("yes_minus_no", "yes")
         and not (adapter and model.head.rows is not None)
         and len(answers.positive) == 1
         and len(answers.negative) in negatives

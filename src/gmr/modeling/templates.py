@@ -86,6 +86,10 @@ JUDGE = (
     "Judge whether the Document meets the requirements based on the Query and the Instruct provided. "
     'Note that the answer can only be "yes" or "no".'
 )
+GRADE = (
+    "Grade how well the Document meets the requirements based on the Query and the Instruct provided. "
+    "Note that the answer can only be an integer from 0 (not at all) to 9 (perfectly)."
+)
 WEB_SEARCH = "Given a web search query, retrieve relevant passages that answer the query"
 
 
@@ -113,6 +117,25 @@ TEMPLATES: Mapping[str, Template] = _table(
             "\n<Document>:",
             Slot("document"),
         ),
+        default_instruction=WEB_SEARCH,
+        max_tokens=3200,
+        image_tokens=(4, 1280),
+    ),
+    # Graded answers in the layout above. ERank asks in other words, for a number up to 10 and with reasoning before it;
+    # the wording here is ours, and 10 is two tokens to these tokenizers.
+    Template(
+        name="gmr-grades",
+        segments=_chat(
+            GRADE,
+            "<Instruct>: ",
+            Slot("instruction"),
+            "<Query>:",
+            Slot("query"),
+            "\n<Document>:",
+            Slot("document"),
+        ),
+        positive=("9", "8", "7", "6", "5"),
+        negative=("4", "3", "2", "1", "0"),
         default_instruction=WEB_SEARCH,
         max_tokens=3200,
         image_tokens=(4, 1280),

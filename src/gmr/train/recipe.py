@@ -20,7 +20,9 @@ class ModelSection:
     Attributes:
         base: Folder, hub id, or a packaged name such as ``gmr-nano-base``.
         template: Prompt template; None takes the one the base brings.
-        readout: What the trained model scores with: ``yes_minus_no`` or ``yes``; None takes the base's.
+        readout: What the trained model scores with: ``yes_minus_no``, ``yes``, or of graded answers
+            ``expectation_odds``, ``expectation``, ``scored_argmax``; None takes the base's.
+        answers: Set of answers by name, such as ``grades_0_9``; None takes those of the base or template.
         max_tokens: Longest prompt in tokens; None takes the base's.
         dtype: Of the weights that are loaded. Trainable ones are kept in float32 in any case.
         engine: ``packed`` computes what the prompts of a batch share once and pads nothing, ``padded`` whole pairs;
@@ -39,6 +41,7 @@ class ModelSection:
     base: str = "gmr-nano-base"
     template: str | None = None
     readout: str | None = None
+    answers: str | None = None
     max_tokens: int | None = None
     dtype: Literal["float32", "bfloat16"] = "float32"
     engine: Literal["auto", "packed", "forked", "padded"] = "auto"

@@ -35,7 +35,7 @@ from gmr.train.checkpoints import (
 )
 from gmr.train.recipe import Recipe, load_recipe
 from gmr.train.record import run_identity, write_dev
-from gmr.train.sampling import GroupDataset
+from gmr.train.reference import draw_groups
 from gmr.train.sources import base_fingerprint, check_teacher, load_base, load_dev_tasks, load_training_set
 from gmr.train.trainable import choose_trainable
 from gmr.train.trainer import RerankTrainer
@@ -136,7 +136,7 @@ def train(
         model,
         args,
         objective=objective,
-        train_dataset=GroupDataset(training_set, recipe.data.sampling, seed=args.data_seed or args.seed),
+        train_dataset=draw_groups(model, training_set, recipe, args, run_dir=run_dir, identity=identity),
         dev_tasks=dev_tasks,
         measure=recipe.evaluation.measure,
         max_dev_queries=recipe.evaluation.max_queries,

@@ -38,7 +38,7 @@ def load_dev_tasks(recipe: Recipe) -> Sequence[RerankTask]:
 
 
 def load_base(recipe: Recipe, *, device: torch.device) -> RerankModel:
-    """The model to start from, with the recipe's template, readout, length and head.
+    """The model to start from, with the recipe's template, answers, readout, length and head.
 
     Raises:
         ConfigError: The objective counts other positive answers than the model has.
@@ -50,6 +50,7 @@ def load_base(recipe: Recipe, *, device: torch.device) -> RerankModel:
         dtype=recipe.model.dtype,
         device=device,
         max_tokens=recipe.model.max_tokens,
+        answers=recipe.model.answers,
         readout=recipe.model.readout,
         engine=recipe.model.engine,
     )

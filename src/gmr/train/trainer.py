@@ -181,7 +181,13 @@ class RerankTrainer(Trainer):
         # Gradients are averaged over processes, not summed: each divides by its part of the queries.
         num_queries = None if num_items is None else num_items / self.args.world_size
         output = self.objective(
-            grouped, inputs["labels"], mask, inputs.get("teacher"), num_queries=num_queries
+            grouped,
+            inputs["labels"],
+            mask,
+            inputs.get("teacher"),
+            reference=inputs.get("reference"),
+            draws=inputs.get("draws"),
+            num_queries=num_queries,
         )
         self._note(output, inputs)
         return output.surrogate
