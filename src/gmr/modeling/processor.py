@@ -228,12 +228,13 @@ class PromptProcessor:
         """Writes tokenizer, image processor, chat template and the prompt's part of ``gmr.json``."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        # The score is read at the last position: others who load the folder must pad on the left as well.
-        self.tokenizer.padding_side = "left"
+        # The score is read at the last position: others who load the folder must pad on the left as well. An encoder
+        # reads the first, and counts absolute positions from it.
+        self.tokenizer.padding_side = "left" if self.template.reads == "last" else "right"
         self.tokenizer.save_pretrained(str(folder))
         if self.image_processor is not None:
             self.image_processor.save_pretrained(str(folder))
-        if self.answer_ids.positive:
+        if self.answer_ids.positive and self.template.reads == "last":
             (folder / "chat_template.jinja").write_text(self.chat_template(), encoding="utf-8")
         path = folder / "gmr.json"
         atomic_write_json(path, {"format": 1, **read_settings(path), **self.settings()})
@@ -285,6 +286,8 @@ class PromptProcessor:
             limits = None if settings else chosen.image_tokens
             image_processor = load_image_processor(folder, image_tokens=limits)
         longest = settings.get("max_tokens") if max_tokens is None else max_tokens
+        if chosen.reads == "first":
+            longest = _within_positions(longest, chosen, config, where=folder)
         try:
             processor = cls(tokenizer, image_processor, chosen, max_tokens=longest)
         except ModelError as error:
@@ -373,3 +376,13 @@ class PromptProcessor:
         if run:
             ids += self.plain_tokenizer.encode("".join(run))
         return ids
+
+
+def _within_positions(
+    max_tokens: int | None, template: Template, config: Mapping[str, Any], *, where: str
+) -> int:
+    """Longest prompt of an encoder, which has an embedding for so many positions and no more."""
+    most = int(config["max_position_embeddings"])
+    if max_tokens is not None and max_tokens > most:
+        raise ModelError(f"{where}: max_tokens is {max_tokens}, and the encoder has {most} positions")
+    return min(template.max_tokens, most) if max_tokens is None else max_tokens

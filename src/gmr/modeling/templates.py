@@ -63,6 +63,7 @@ class Template:
         image_tokens: Least and most tokens of one picture (after merging patches); ``None`` leaves it to the
             checkpoint's own image processor.
         picture: Control tokens before, for each token of, and after a picture.
+        reads: Where the score is read: at the ``last`` token, or at the ``first`` of an encoder.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Template:
     max_tokens: int = 8192
     image_tokens: tuple[int, int] | None = None
     picture: tuple[str, str, str] = ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>")
+    reads: Literal["last", "first"] = "last"
 
     @property
     def first_side(self) -> str:
@@ -214,12 +216,31 @@ TEMPLATES: Mapping[str, Template] = _table(
         ),
         max_tokens=512,
     ),
+    # BERT's pair of segments, as cross-encoders are trained on; it has no place for an instruction.
+    Template(
+        name="encoder",
+        segments=(
+            Control("[CLS]"),
+            Slot("query", accepts=("t",)),
+            Control("[SEP]"),
+            Slot("document", accepts=("t",)),
+            Control("[SEP]"),
+        ),
+        max_tokens=512,
+        reads="first",
+    ),
 )
 
 # What a checkpoint without gmr.json most likely was trained on.
 _BY_ARCHITECTURE = MappingProxyType({"JinaVLForRanking": "jina-reranker-m0"})
 _BY_MODEL_TYPE = MappingProxyType(
-    {"qwen3": "qwen3-reranker", "qwen3_vl": "qwen3-vl-reranker", "qwen2_5_vl": "gmr", "qwen2_vl": "gmr"}
+    {
+        "qwen3": "qwen3-reranker",
+        "qwen3_vl": "qwen3-vl-reranker",
+        "qwen2_5_vl": "gmr",
+        "qwen2_vl": "gmr",
+        "bert": "encoder",
+    }
 )
 
 
