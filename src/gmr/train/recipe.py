@@ -35,6 +35,9 @@ class ModelSection:
             own, of a padded one rows times the longest. A longer prompt is a pass of its own. Both limits hold.
         length_groups: Parts of about equal length that a padded batch is cut into, to pad less; the gradient is
             the same. With several processes, or with a limit on passes, it is 1.
+        length_window: Optimizer steps whose queries are dealt anew, so that queries of about equal length share a
+            batch, and batches of about equal length a turn of the processes. 1 keeps each step's queries, and so its
+            gradient; more lets length choose which queries meet in a step. 0 keeps the order that is drawn.
         gradient_checkpointing: Compute activations again in the backward pass: less memory, more time.
     """
 
@@ -48,6 +51,7 @@ class ModelSection:
     rows_per_pass: int | None = None
     tokens_per_pass: int | None = None
     length_groups: int = 1
+    length_window: int = 0
     gradient_checkpointing: bool = False
 
     def __post_init__(self) -> None:
@@ -55,6 +59,8 @@ class ModelSection:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"model.{name} must be at least 1, not {value}")
+        if self.length_window < 0:
+            raise ConfigError(f"model.length_window must be 0 or more, not {self.length_window}")
 
 
 @dataclass(frozen=True)

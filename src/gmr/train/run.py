@@ -143,6 +143,7 @@ def train(
         rows_per_pass=recipe.model.rows_per_pass,
         tokens_per_pass=recipe.model.tokens_per_pass,
         length_groups=recipe.model.length_groups,
+        length_window=recipe.model.length_window,
         learning_rates={part: rate for part, rate in rates.items() if rate is not None},
         optimizer=recipe.optimizer,
         identity=identity,
