@@ -7,16 +7,19 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from gmr.core.config import to_toml
 from gmr.core.errors import ConfigError, ModelError
 from gmr.modeling.loading import load_model
 from gmr.objectives import ObjectiveConfig
 from gmr.reranker import Reranker
+from gmr.train.collator import GroupCollator
 from gmr.train.recipe import ModelSection, Recipe
 from gmr.train.reference import reference_table
 from gmr.train.sampling import GroupDataset, SamplingConfig
 from tests.helpers.tiny_checkpoints import tiny_checkpoint
 from tests.train.data import training_set
 from tests.train.runs import assert_bitwise_equal, run, tiny_recipe, weights
+from tests.train.test_distributed import launch
 from tests.train.test_resume import Crash, CrashAt
 
 GRADES: dict[str, Any] = {"answers": "grades_0_9", "readout": "expectation_odds"}
@@ -142,3 +145,52 @@ def test_gmr_nano_grades_in_words() -> None:
     assert len(set(model.answer_ids)) == 11
     scores = Reranker(model).score([("a", "b")])
     assert 0 < scores[0] < 10
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["policy", "sft_preference"])
+def test_two_processes_sample_and_refer_as_one_does(tmp_path: Path, name: str) -> None:
+    options: dict[str, Any] = {
+        "optim": "sgd",
+        "learning_rate": 0.1,
+        "max_steps": 5,
+        "objective": OBJECTIVES[name],
+    }
+    page = tmp_path / "recipe.toml"
+    model = {**GRADES, "length_window": 1}
+    page.write_text(to_toml(tiny_recipe(per_device_train_batch_size=2, model=model, **options)))
+    one = run(
+        tiny_recipe(per_device_train_batch_size=4, model=GRADES, **options), tmp_path / "one", pictures=True
+    )
+    launch("torchrun", page, tmp_path / "two")
+    two = load_file(tmp_path / "two" / "model" / "model.safetensors")
+    for tensor, expected in weights(one).items():
+        torch.testing.assert_close(two[tensor], expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_through_a_tiny_qwen_the_surrogate_has_the_loss_s_gradient(name: str) -> None:
+    model = load_model(tiny_checkpoint("qwen2_5_vl"), answers="grades_0_9", max_tokens=512)
+    objective = OBJECTIVES[name].build()
+    dataset = GroupDataset(training_set(pictures=True), SamplingConfig(num_negatives=3), seed=1, num_draws=3)
+    batch = GroupCollator(model.processor)([dataset[0, index] for index in (0, 9)])
+    shape = (*batch["mask"].shape, 10)
+    reference = torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    given = {"reference": reference, "draws": batch["draws"]}
+    gradients = []
+    for kind in ("surrogate", "loss"):
+        model.zero_grad()
+        rows = torch.cat([model(**part) for part in batch["passes"]])
+        logits = rows.new_zeros(shape)
+        logits[batch["mask"]] = rows[batch["order"].argsort()]
+        group = (logits, batch["labels"], batch["mask"])
+        value = (
+            objective(*group, **given).surrogate
+            if kind == "surrogate"
+            else objective.weight.loss(*group, **given)
+        )
+        value.backward()
+        found = [parameter.grad.flatten() for parameter in model.parameters() if parameter.grad is not None]
+        gradients.append(torch.cat(found))
+    assert gradients[1].abs().max() > 1e-3
+    assert (gradients[0] - gradients[1]).norm() <= 1e-5 * gradients[1].norm()
