@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmarks import attention, inference, models, training, workloads
+from benchmarks import attention, inference, models, packing, training, workloads
 
 
 @pytest.fixture
@@ -68,3 +68,17 @@ def test_attention(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(result["attention (2, 2, 3, 4, 8)"]) == {
         f"{name}, {precision}" for name in ("sdpa", "written out") for precision in ("highest", "medium")
     }
+
+
+def test_packing_counts_the_same_tokens_in_every_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "result.json"
+    shape = ["--processes", "2", "--batch-size", "2", "--accumulated", "2", "--windows", "1", "2"]
+    options = ["gmr-nano-sft", "--queries", "64", *shape, "--output", str(output)]
+    monkeypatch.setattr(sys, "argv", ["packing", *options])
+    packing.main()
+    results = json.loads(output.read_text())["results"]
+    assert list(results) == ["drawn", "dealt", "packed, 1 step", "packed, 2 steps"]
+    assert len({result["num_tokens"] for result in results.values()}) == 1
+    assert results["packed, 1 step"]["padding"] < results["drawn"]["padding"]

@@ -5,15 +5,46 @@ import math
 import pytest
 import torch
 
-from gmr.readouts import READOUTS, yes, yes_minus_no
+from gmr.readouts import GRADED, READOUTS, expectation, expectation_odds, scored_argmax, yes, yes_minus_no
 
 
 def logits(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64) * 4
 
 
-def test_the_table_names_both_readouts():
-    assert dict(READOUTS) == {"yes_minus_no": yes_minus_no, "yes": yes}
+def test_the_table_names_every_readout():
+    named = (yes_minus_no, yes, expectation, expectation_odds, scored_argmax)
+    assert dict(READOUTS) == {readout.__name__: readout for readout in named}
+    assert {expectation, expectation_odds, scored_argmax} == {READOUTS[name] for name in GRADED}
+
+
+def test_the_expected_grade_is_the_sum_of_grades_times_probabilities():
+    answers = logits(7, 11)
+    expected = [
+        sum((10 - a) * math.exp(row[a]) for a in range(11)) / sum(math.exp(z) for z in row)
+        for row in answers.tolist()
+    ]
+    assert expectation(answers).tolist() == pytest.approx(expected, abs=1e-12)
+    assert (10 * expectation_odds(answers).sigmoid()).tolist() == pytest.approx(expected, abs=1e-12)
+
+
+def test_of_two_answers_the_odds_of_the_expected_grade_are_yes_minus_no():
+    answers = logits(9, 2)
+    torch.testing.assert_close(expectation_odds(answers), yes_minus_no(answers), rtol=0, atol=1e-13)
+
+
+def test_odds_order_sure_candidates_where_expected_grades_tie_in_float32():
+    sure = torch.tensor([[30.0, 0.0, 0.0], [40.0, 0.0, 0.0]])
+    assert expectation(sure).tolist() == [2.0, 2.0]
+    assert expectation_odds(sure)[0] < expectation_odds(sure)[1]
+
+
+def test_scored_argmax_is_the_likeliest_grade_times_its_probability():
+    row = torch.tensor(
+        [[0.1, 2.0, 0.5, 1.9], [0.0, 0.0, 1.0, 3.0], [1.0, 1.0, 0.0, 0.0]], dtype=torch.float64
+    )
+    shares = row.softmax(dim=-1).tolist()
+    assert scored_argmax(row).tolist() == pytest.approx([2 * shares[0][1], 0.0, 3 * shares[2][0]], abs=1e-15)
 
 
 def test_yes_minus_no_of_two_answers_is_their_difference():

@@ -138,7 +138,9 @@ def test_a_checkpoint_without_gmr_json_gets_its_family_template(config: dict, wh
 
 
 def test_an_unknown_template_or_model_type_names_the_choices() -> None:
-    with pytest.raises(ConfigError, match="no template is called 'gmrr'; there are gmr, qwen3-vl-reranker"):
+    with pytest.raises(
+        ConfigError, match="no template is called 'gmrr'; there are gmr, gmr-grades, qwen3-vl-reranker"
+    ):
         find_template("gmrr")
     with pytest.raises(ConfigError, match=r"x: no gmr.json, and model type 'llama' .* give template="):
         guess_template({"model_type": "llama"}, where="x")

@@ -131,7 +131,7 @@ def test_a_weighted_sum_is_the_sum_of_weights_and_losses():
     [
         ({"weight": "contrastiv"}, "weight 'contrastiv' is unknown: did you mean 'contrastive'"),
         ({"weight": "sft+"}, "weight '' is unknown: use one of sft, "),
-        ({"direction": "no"}, "direction 'no' is unknown: use one of yes_minus_no, yes"),
+        ({"direction": "no"}, "direction 'no' is unknown: use one of yes_minus_no, yes, expectation"),
         ({"reads": "maybe"}, "reads 'maybe' is unknown"),
         (
             {"weight": "contrastive", "positives": "each"},

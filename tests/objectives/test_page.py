@@ -5,7 +5,8 @@ import re
 import torch
 
 from gmr.core.config import load_config
-from gmr.objectives import WEIGHTS, ObjectiveConfig
+from gmr.objectives import SCHEMES, WEIGHTS, ObjectiveConfig
+from gmr.readouts import READOUTS
 from tests.conftest import REPOSITORY
 
 from .batches import random_batch
@@ -19,14 +20,15 @@ def blocks(language: str) -> list[str]:
 
 def test_the_tables_name_every_weight():
     named = set(re.findall(r"^\| `(\w+)`", PAGE, flags=re.MULTILINE))
-    assert set(WEIGHTS) <= named
-    assert named <= {*WEIGHTS, "yes_minus_no", "yes"}
+    assert set(SCHEMES) <= named
+    assert named <= {*SCHEMES, *READOUTS}
 
 
 def test_every_function_that_the_tables_name_exists():
-    from gmr.objectives import orders, pairwise, pointwise, softmax
+    from gmr.objectives import graded, orders, pairwise, pointwise, policy, preference, softmax
 
-    known = {name for module in (pointwise, softmax, pairwise, orders) for name in vars(module)}
+    modules = (pointwise, softmax, pairwise, orders, graded, policy, preference)
+    known = {name for module in modules for name in vars(module)}
     stems = re.findall(r"`(\w+)_\*(?:\(.*?\))?`", PAGE)
     assert len(stems) >= len(WEIGHTS) - 3
     for stem in stems:

@@ -39,7 +39,7 @@ def add_lora(
         lora_alpha=alpha,
         lora_dropout=dropout,
         target_modules=targets or model.facts.lora_targets,
-        task_type="CAUSAL_LM",
+        task_type="FEATURE_EXTRACTION" if model.facts.is_encoder else "CAUSAL_LM",
     )
     try:
         model.backbone = peft.get_peft_model(model.backbone, config)

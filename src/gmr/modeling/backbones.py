@@ -18,6 +18,7 @@ class Backbone:
         lora_targets: regular expression (full match) of the linear layers that LoRA adapts: those of the
             language model, never the tower's, whose layers share some of the names.
         processor_class: name of the transformers processor, written into saved folders; None for text only.
+        is_encoder: whether every token sees all others and the score is read at the first: BERT and its like.
     """
 
     model_type: str
@@ -26,6 +27,7 @@ class Backbone:
     language: str
     lora_targets: str
     processor_class: str | None
+    is_encoder: bool = False
 
     @property
     def takes_pictures(self) -> bool:
@@ -67,7 +69,21 @@ BACKBONES: dict[str, Backbone] = {
         lora_targets=rf".*model\.{_LAYERS}",
         processor_class=None,
     ),
+    "bert": Backbone(
+        model_type="bert",
+        architecture="BertModel",
+        vision=None,
+        language="encoder",
+        lora_targets=(
+            r"(.*\.)?encoder\.layer\.\d+\."
+            r"(attention\.self\.(query|key|value)|(attention\.output|intermediate|output)\.dense)"
+        ),
+        processor_class=None,
+        is_encoder=True,
+    ),
 }
+# Checkpoints of an encoder that bring a masked-language-model head, and the class that has that head alone.
+_LANGUAGE_HEADS = {"BertForMaskedLM": "BertForMaskedLM", "BertForPreTraining": "BertForMaskedLM"}
 
 
 def backbone_facts(config: Any, *, where: str) -> Backbone:
@@ -88,6 +104,13 @@ def backbone_facts(config: Any, *, where: str) -> Backbone:
             f"{where}: layer types {sorted(unknown)} found, only {', '.join(sorted(CACHED_LAYERS))} are supported"
         )
     return facts
+
+
+def architecture_name(config: Any) -> str:
+    """Name of the transformers class that a checkpoint of a known family is loaded as."""
+    named = getattr(config, "architectures", None) or ()
+    found = next((_LANGUAGE_HEADS[name] for name in named if name in _LANGUAGE_HEADS), None)
+    return found or BACKBONES[config.model_type].architecture
 
 
 def layer_types(config: Any) -> frozenset[str]:

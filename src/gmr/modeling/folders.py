@@ -117,8 +117,8 @@ def _check_weights(path: Path) -> None:
     raise ModelError(f"{path}: no weights; model.safetensors or model.safetensors.index.json is needed")
 
 
-def _read_logit_score(path: Path) -> tuple[int, int | None]:
-    """The answer ids of a CrossEncoder folder."""
+def _read_logit_score(path: Path) -> tuple[int, int | None] | None:
+    """The answer ids of a CrossEncoder folder; None for the folder of an embedder."""
     modules = read_json(path / "modules.json")
     try:
         folders = [module["path"] for module in modules if module["type"].endswith(".LogitScore")]
@@ -126,6 +126,8 @@ def _read_logit_score(path: Path) -> tuple[int, int | None]:
         raise ModelError(
             f"{path / 'modules.json'}: a list of modules with type and path is needed"
         ) from error
+    if not folders and any(module["type"].endswith(".Pooling") for module in modules):
+        return None  # an embedder: its backbone is a plain checkpoint to start from
     if len(folders) != 1:
         raise ModelError(f"{path / 'modules.json'}: {len(folders)} LogitScore modules; exactly one is needed")
     where = path / Path(folders[0]).name / "config.json"

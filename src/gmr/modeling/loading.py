@@ -12,8 +12,9 @@ from safetensors import SafetensorError, safe_open
 
 from gmr.core.errors import ModelError
 from gmr.modeling.adapters import load_adapter
-from gmr.modeling.backbones import backbone_facts
+from gmr.modeling.backbones import BACKBONES, architecture_name, backbone_facts
 from gmr.modeling.compilation import compile_layers, compiler_errors
+from gmr.modeling.encoder import EncoderModel
 from gmr.modeling.folders import (
     HEAD_WEIGHTS,
     SETTINGS,
@@ -38,7 +39,7 @@ DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch
 _OWN_HEADS = {"jina-reranker-m0": ("score.", HeadConfig(kind="mlp", bias=2.65))}
 ENGINES = ("packed", "forked", "padded", "invariant")
 # From the fastest to the one that always works, and what each must pass.
-LADDER = ("packed", "forked", "padded")
+LADDER: tuple[str, ...] = ("packed", "forked", "padded")
 CHECKS = {"packed": check_packed, "forked": check_forked, "invariant": check_packed}
 _QUIET_BELOW_BYTES = 2**30
 # The language-model head, which embedding models are published without.
@@ -53,6 +54,7 @@ def load_model(
     device: str | torch.device | None = None,
     adapter: str | Path | None = None,
     max_tokens: int | None = None,
+    answers: str | None = None,
     self_check: bool = True,
     readout: str | None = None,
     engine: str = "auto",
@@ -72,9 +74,10 @@ def load_model(
         device: where to put the model; None for a GPU if there is one.
         adapter: folder or hub id of a LoRA adapter to put on top.
         max_tokens: longest prompt; None for the folder's or template's.
+        answers: name of a set of answers, a key of ``ANSWER_SETS``; None for those of the folder or template.
         self_check: whether to score one synthetic pair alone, in a batch and padded on either side, and
             refuse a model whose scores differ.
-        readout: ``yes_minus_no`` or ``yes``; None for what the folder says.
+        readout: a key of ``READOUTS``; None for what the folder says.
         engine: how the model computes many prompts: ``packed``, each shared prefix once and no padding; ``forked``,
             each shared prefix once, from copies of the backbone's cache; ``padded``, whole pairs; ``auto``, the first
             of these whose scores are right on this model; ``invariant``, scores that no other pair of a call
@@ -87,7 +90,7 @@ def load_model(
     Raises:
         ModelError: if the model cannot be loaded as it is described; the message names the file or tensor at
             fault.
-        ConfigError: if the template is unknown.
+        ConfigError: if the template or the set of answers is unknown.
     """
     folder = read_folder(resolve_folder(name_or_path))
     base = folder
@@ -101,7 +104,9 @@ def load_model(
     # An adapter that says nothing of its prompt and head (one that PEFT wrote) has those of its base.
     described = folder if folder.settings or folder.answers is not None else base
     config = _read_config(base.path)
-    processor = _load_processor(described, base, config, template=template, max_tokens=max_tokens)
+    processor = _load_processor(
+        described, base, config, template=template, max_tokens=max_tokens, answers=answers
+    )
     head, head_weights = _read_head(described, base, processor)
     backbone = _load_backbone(base.path, config, dtype=dtype, own_head=head_weights is not None)
     # An adapter trained on this model names it so: a hub id is portable, the cache folder of a download is not.
@@ -110,7 +115,8 @@ def load_model(
     backbone.config.name_or_path = backbone.name_or_path
     if adapter is not None:
         backbone = load_adapter(backbone, Path(adapter), dtype=backbone.dtype)
-    model = RerankModel(backbone, processor, head=head, readout=readout or _default_readout(described))
+    kind = _model_class(config, quantize=quantize, compile=compile)
+    model = kind(backbone, processor, head=head, readout=readout or _default_readout(described))
     if head_weights is not None:
         _load_head(model, *head_weights)
     if quantize is not None:
@@ -118,7 +124,8 @@ def load_model(
             raise ModelError(f"quantize {quantize!r} is unknown; known are {', '.join(QUANTIZATIONS)}")
         QUANTIZATIONS[quantize](model)  # before the move: a GPU holds the rounded weights alone
     _move(model, device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    _check_answers(model, described)
+    if answers is None:
+        _check_answers(model, described)
     if engine not in ("auto", *ENGINES):
         raise ModelError(f"engine {engine!r} is unknown; known are auto, {', '.join(ENGINES)}")
     if compile:
@@ -173,6 +180,15 @@ def load_reader(
     return model
 
 
+def _model_class(config: Any, *, quantize: str | None, compile: bool) -> type[RerankModel]:
+    """The class for a backbone of this configuration."""
+    if not BACKBONES[config.model_type].is_encoder:
+        return RerankModel
+    if quantize is not None or compile:
+        raise ModelError(f"a {config.model_type} model is neither quantized nor compiled: leave out both")
+    return EncoderModel
+
+
 def choose_engine(model: RerankModel, engine: str, *, check: bool) -> str:
     """The engine asked for; for ``auto`` the fastest whose scores are right.
 
@@ -180,6 +196,13 @@ def choose_engine(model: RerankModel, engine: str, *, check: bool) -> str:
         ModelError: the scores of the engine asked for are wrong on this model.
     """
     rungs = LADDER if model.packs else LADDER[1:]
+    if model.facts.is_encoder:
+        rungs = LADDER[2:]
+        if engine in LADDER[:2]:
+            raise ModelError(
+                f"engine {engine!r}: a {model.facts.model_type} model sees a pair as a whole, and nothing can"
+                " be shared; use padded"
+            )
     wanted = rungs if engine == "auto" else (engine,)
     if not check:
         return wanted[0]
@@ -219,7 +242,13 @@ def _read_config(path: Path) -> Any:
 
 
 def _load_processor(
-    described: ModelFolder, base: ModelFolder, config: Any, *, template: str | None, max_tokens: int | None
+    described: ModelFolder,
+    base: ModelFolder,
+    config: Any,
+    *,
+    template: str | None,
+    max_tokens: int | None,
+    answers: str | None,
 ) -> PromptProcessor:
     """The processor, from the folder that describes the model where it holds a tokenizer, else from its base."""
     has_tokenizer = (described.path / "tokenizer_config.json").is_file()
@@ -227,6 +256,7 @@ def _load_processor(
         described.path if has_tokenizer else base.path,
         template=template or described.settings.get("template"),
         max_tokens=max_tokens if max_tokens is not None else described.settings.get("max_tokens"),
+        answers=answers,
         config=config.to_dict(),
     )
 
@@ -248,10 +278,14 @@ def _load_backbone(path: Path, config: Any, *, dtype: str, own_head: bool, needs
     if dtype != "auto" and dtype not in DTYPES:
         raise ModelError(f"dtype {dtype!r} is unknown; known are auto, {', '.join(DTYPES)}")
     facts = backbone_facts(config, where=str(path))
-    architecture = getattr(transformers, facts.architecture)
+    name = architecture_name(config)
+    architecture = getattr(transformers, name)
+    # The pooler is a head for another task: it would be trained on nothing.
+    options = {"add_pooling_layer": False} if name == "BertModel" else {}
     _check_size(path, architecture, config)
     try:
-        with no_progress_bar(sum(file.stat().st_size for file in path.glob("model*.safetensors"))):
+        size = sum(file.stat().st_size for file in path.glob("model*.safetensors"))
+        with no_progress_bar(size), _no_report():
             backbone, report = architecture.from_pretrained(
                 str(path),
                 config=config,
@@ -259,6 +293,7 @@ def _load_backbone(path: Path, config: Any, *, dtype: str, own_head: bool, needs
                 use_safetensors=True,
                 local_files_only=True,
                 output_loading_info=True,
+                **options,
             )
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
         raise ModelError(f"{path}: the weights cannot be loaded: {_first_line(error)}") from error
@@ -268,11 +303,11 @@ def _load_backbone(path: Path, config: Any, *, dtype: str, own_head: bool, needs
         missing.remove(HEAD)
     if missing:
         raise ModelError(
-            f"{path}: {len(missing)} tensors that {facts.architecture} needs are not in the checkpoint"
+            f"{path}: {len(missing)} tensors that {name} needs are not in the checkpoint"
             f" ({', '.join(missing[:4])}{', ...' if len(missing) > 4 else ''});"
             " it is incomplete or of another family"
         )
-    unexpected = [] if own_head else sorted(report["unexpected_keys"])
+    unexpected = [] if own_head or facts.is_encoder else sorted(report["unexpected_keys"])
     if unexpected:
         logger.warning("%s: %d tensors are not used: %s", path, len(unexpected), ", ".join(unexpected[:4]))
     return backbone
@@ -315,8 +350,8 @@ def _check_size(path: Path, architecture: Any, config: Any) -> None:
 
 def _read_head(
     described: ModelFolder, base: ModelFolder, processor: PromptProcessor
-) -> tuple[HeadConfig, tuple[Path, str] | None]:
-    """The head's options, and the file and name prefix of its weights where it has its own."""
+) -> tuple[HeadConfig | None, tuple[Path, str] | None]:
+    """The head's options, None for the model's default, and the file and name prefix of its own weights, if any."""
     if "head" in described.settings:
         try:
             head = HeadConfig(**described.settings["head"])
@@ -326,7 +361,7 @@ def _read_head(
         return head, (path, "") if path.is_file() else None
     own = _OWN_HEADS.get(processor.template.name)
     if own is None:
-        return HeadConfig(), None
+        return None, None
     prefix, head = own
     return head, (base.path, prefix)
 
@@ -385,6 +420,18 @@ def no_progress_bar(num_bytes: int = 0) -> Iterator[None]:
         yield
     finally:
         bars.enable_progress_bar()
+
+
+@contextmanager
+def _no_report() -> Iterator[None]:
+    """No table of transformers inside of what is missing or not used: that is said here, in one line."""
+    logs = transformers.utils.logging
+    before = logs.get_verbosity()
+    logs.set_verbosity(max(before, logging.ERROR))
+    try:
+        yield
+    finally:
+        logs.set_verbosity(before)
 
 
 def _first_line(error: BaseException) -> str:

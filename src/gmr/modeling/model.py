@@ -68,12 +68,12 @@ class RerankModel(nn.Module):
         self.processor = processor
         self.readout = readout
         self.facts: Backbone = backbone_facts(self.config, where=self.config.name_or_path or "the backbone")
-        self.packs = layer_types(self.config) <= PLAIN_LAYERS
-        self.engine = "packed" if self.packs else "forked"
+        self.packs = not self.facts.is_encoder and layer_types(self.config) <= PLAIN_LAYERS
+        self.engine = "packed" if self.packs else "padded" if self.facts.is_encoder else "forked"
         answers = processor.answer_ids
         self.num_positive = len(answers.positive)
         self.answer_ids = (*answers.positive, *answers.negative)
-        self.head_config = head or HeadConfig()
+        self.head_config = head or self.default_head()
         self.head = self.head_config.build(self.answer_rows())
         if self.packs:
             use_packed_attention(self.causal_model, self.facts)
@@ -106,6 +106,15 @@ class RerankModel(nn.Module):
     def dtype(self) -> torch.dtype:
         """Type of the backbone's weights; the head is float32 whatever this is."""
         return self.causal_model.get_input_embeddings().weight.dtype
+
+    def default_head(self) -> HeadConfig:
+        """The head where nobody says otherwise: frozen rows of the language-model head."""
+        return HeadConfig()
+
+    def pool(self, hidden: Tensor, attention_mask: Tensor) -> Tensor:
+        """What the head reads of a padded batch, ``(rows, width)`` float32: the state of each row's last token."""
+        # The mask also counts what is in the cache; the last token is never there.
+        return pool_last(hidden, attention_mask[:, -hidden.shape[1] :])
 
     def answer_rows(self) -> Tensor:
         """Live rows of the language-model head for the answers, positive ones first, ``(answers, width)``."""
@@ -158,7 +167,7 @@ class RerankModel(nn.Module):
                     f"a {self.facts.model_type} model reads text only, and the prompts hold pictures"
                 )
             if position_ids is None:
-                position_ids = (_mask_of(attention_mask).cumsum(-1) - 1).clamp(min=0)
+                position_ids = (mask_of(attention_mask).cumsum(-1) - 1).clamp(min=0)
             options["position_ids"] = position_ids
             return self.base_model(input_ids=input_ids, **options).last_hidden_state
         grids = None
@@ -176,7 +185,7 @@ class RerankModel(nn.Module):
         if position_ids is None:
             position_ids = picture_positions(
                 input_ids,
-                _mask_of(attention_mask),
+                mask_of(attention_mask),
                 grids,
                 image_token_id=self.config.image_token_id,
                 merge_size=self.config.vision_config.spatial_merge_size,
@@ -245,10 +254,8 @@ class RerankModel(nn.Module):
                 image_index=image_index,
                 picture_features=picture_features,
             )
-        if layout is None:  # the mask also counts what is in the cache; the last token is never there
-            pooled = pool_last(hidden, _mask_of(attention_mask)[:, -hidden.shape[1] :])
-        else:
-            pooled = hidden[0, last].float()
+        padded = layout is None
+        pooled = self.pool(hidden, mask_of(attention_mask)) if padded else hidden[0, last].float()
         # Under autocast the product would fall back to half precision, and scores would tie.
         with torch.autocast(device_type=hidden.device.type, enabled=False):
             return self.head(pooled, self.answer_rows())
@@ -258,7 +265,7 @@ class RerankModel(nn.Module):
         return READOUTS[self.readout](logits, num_positive=self.num_positive)
 
 
-def _mask_of(attention_mask: Tensor | None) -> Tensor:
+def mask_of(attention_mask: Tensor | None) -> Tensor:
     """The mask of a padded batch."""
     if attention_mask is None:
         raise ValueError(

@@ -44,7 +44,7 @@ def model_card(
     sections = [
         _metadata(tags, adapter=adapter),
         f"# {name}",
-        _WHAT.format(kind=kind),
+        _WHAT.format(kind=kind, score=_SCORES.get(model.readout, _LOG_ODDS)),
         f"| | |\n|---|---|\n{rows}",
     ]
     sections += ["## Use", _GMR.format(name=name)]
@@ -61,12 +61,23 @@ def _metadata(tags: list[str], *, adapter: bool) -> str:
 
 
 def _auto_class(model: RerankModel) -> str:
+    if model.facts.is_encoder:
+        return "AutoModel" if model.causal_model.get_output_embeddings() is None else "AutoModelForMaskedLM"
     return "AutoModelForImageTextToText" if model.facts.takes_pictures else "AutoModelForCausalLM"
 
 
 _WHAT = """\
-A reranker: given an instruction, a query and a document ({kind}), it returns one number, the log-odds that
+A reranker: given an instruction, a query and a document ({kind}), it returns one number, {score}"""
+_LOG_ODDS = """\
+the log-odds that
 the document is relevant. Higher is better; `sigmoid` of it is a probability."""
+_SCORES = {
+    "expectation": "the expected\ngrade of the document, from 0 up. Higher is better.",
+    "scored_argmax": "the most\nlikely grade of the document times its probability. Higher is better.",
+    "expectation_odds": (
+        "the log-odds of\nthe document's expected grade. Higher is better; `sigmoid` of it is its share of the highest."
+    ),
+}
 
 _GMR = """\
 With gmr, any query and document, several pictures and interleaved items included:
@@ -95,7 +106,7 @@ This folder is not a sentence-transformers CrossEncoder: its head or its prompt 
 form for. (A LoRA adapter with trained answer rows becomes one when it is saved with `merge_adapter=True`.)"""
 
 _TRANSFORMERS = """\
-With transformers alone, as the language model it is:
+With transformers alone, as the backbone it is:
 
 ```python
 from transformers import {auto}
@@ -104,7 +115,7 @@ model = {auto}.from_pretrained("{name}")
 ```"""
 
 _PEFT = """\
-With transformers and PEFT, as the language model it is:
+With transformers and PEFT, as the backbone it is:
 
 ```python
 from transformers import {auto}

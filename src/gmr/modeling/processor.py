@@ -14,6 +14,7 @@ from gmr.core.errors import DataError, ModelError
 from gmr.core.files import atomic_write_json
 from gmr.core.items import Image
 from gmr.core.nouns import Document, Query
+from gmr.modeling.answers import with_answers
 from gmr.modeling.chat_template import chat_template
 from gmr.modeling.images import Grid, PixelCache, image_grid, load_image_processor, preprocess_images
 from gmr.modeling.rendering import Fragment, render, resolve
@@ -227,12 +228,13 @@ class PromptProcessor:
         """Writes tokenizer, image processor, chat template and the prompt's part of ``gmr.json``."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        # The score is read at the last position: others who load the folder must pad on the left as well.
-        self.tokenizer.padding_side = "left"
+        # The score is read at the last position: others who load the folder must pad on the left as well. An encoder
+        # reads the first, and counts absolute positions from it.
+        self.tokenizer.padding_side = "left" if self.template.reads == "last" else "right"
         self.tokenizer.save_pretrained(str(folder))
         if self.image_processor is not None:
             self.image_processor.save_pretrained(str(folder))
-        if self.answer_ids.positive:
+        if self.answer_ids.positive and self.template.reads == "last":
             (folder / "chat_template.jinja").write_text(self.chat_template(), encoding="utf-8")
         path = folder / "gmr.json"
         atomic_write_json(path, {"format": 1, **read_settings(path), **self.settings()})
@@ -244,6 +246,7 @@ class PromptProcessor:
         *,
         template: str | Template | None = None,
         max_tokens: int | None = None,
+        answers: str | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> "PromptProcessor":
         """The processor of a checkpoint.
@@ -255,17 +258,20 @@ class PromptProcessor:
             name_or_path: Local folder or hub id.
             template: Name in ``TEMPLATES``, or a template of your own.
             max_tokens: Longest prompt.
+            answers: Name in ``ANSWER_SETS``; the template's or the folder's own by default.
             config: Contents of the backbone's ``config.json`` where the caller has read it.
 
         Raises:
             ModelError: A file is unreadable or does not fit the others.
-            ConfigError: The template is unknown or cannot be guessed.
+            ConfigError: The template or the set of answers is unknown, or no template can be guessed.
         """
         folder = str(name_or_path)
         settings = read_settings(Path(folder) / "gmr.json")
         if config is None:
             config = read_config(folder)
         chosen = choose_template(template, settings, config, where=folder)
+        if answers is not None:
+            chosen = with_answers(chosen, answers)
         try:
             tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
         except (OSError, ValueError, TypeError, KeyError) as error:
@@ -280,6 +286,8 @@ class PromptProcessor:
             limits = None if settings else chosen.image_tokens
             image_processor = load_image_processor(folder, image_tokens=limits)
         longest = settings.get("max_tokens") if max_tokens is None else max_tokens
+        if chosen.reads == "first":
+            longest = _within_positions(longest, chosen, config, where=folder)
         try:
             processor = cls(tokenizer, image_processor, chosen, max_tokens=longest)
         except ModelError as error:
@@ -368,3 +376,13 @@ class PromptProcessor:
         if run:
             ids += self.plain_tokenizer.encode("".join(run))
         return ids
+
+
+def _within_positions(
+    max_tokens: int | None, template: Template, config: Mapping[str, Any], *, where: str
+) -> int:
+    """Longest prompt of an encoder, which has an embedding for so many positions and no more."""
+    most = int(config["max_position_embeddings"])
+    if max_tokens is not None and max_tokens > most:
+        raise ModelError(f"{where}: max_tokens is {max_tokens}, and the encoder has {most} positions")
+    return min(template.max_tokens, most) if max_tokens is None else max_tokens

@@ -120,6 +120,8 @@ def is_interchangeable(model: RerankModel, *, adapter: bool) -> bool:
     negatives = (1,) if model.readout == "yes_minus_no" else (0, 1)
     return (
         isinstance(model.head, AnswerRows)
+        and not model.facts.is_encoder
+        and model.readout in ("yes_minus_no", "yes")
         and not (adapter and model.head.rows is not None)
         and len(answers.positive) == 1
         and len(answers.negative) in negatives
@@ -161,6 +163,8 @@ def _save_checkpoint(model: RerankModel, folder: Path, *, dtype: torch.dtype) ->
 def _write_rows(backbone: Any, answer_ids: Iterable[int], rows: Tensor) -> None:
     """Put trained answer ``rows`` into the language-model head, where other libraries read the scores."""
     head = backbone.get_output_embeddings()
+    if head is None:  # an encoder: its rows are in our own file alone
+        return
     if head.weight is backbone.get_input_embeddings().weight:
         # Tied to the input embeddings, the head would change what the words "yes" and "no" mean in a prompt.
         head.weight = nn.Parameter(head.weight.detach().clone())

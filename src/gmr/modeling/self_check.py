@@ -172,7 +172,7 @@ def _check_head(model: RerankModel, prompt: Prompt, logits: Tensor) -> None:
     """Logits must be float32, and a frozen head's those of the language-model head."""
     if logits.dtype != torch.float32:
         raise ModelError(f"self-check: the answer logits are {logits.dtype}, float32 is needed")
-    if model.head_config.kind != "answer_rows" or model.head_config.trainable:
+    if model.head_config.kind != "answer_rows" or model.head_config.trainable or model.facts.is_encoder:
         return
     inputs = _inputs(model, [prompt], side="left")
     hidden = model.last_hidden_states(**inputs)[:, -1]

@@ -63,6 +63,7 @@ class Template:
         image_tokens: Least and most tokens of one picture (after merging patches); ``None`` leaves it to the
             checkpoint's own image processor.
         picture: Control tokens before, for each token of, and after a picture.
+        reads: Where the score is read: at the ``last`` token, or at the ``first`` of an encoder.
     """
 
     name: str
@@ -73,6 +74,7 @@ class Template:
     max_tokens: int = 8192
     image_tokens: tuple[int, int] | None = None
     picture: tuple[str, str, str] = ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>")
+    reads: Literal["last", "first"] = "last"
 
     @property
     def first_side(self) -> str:
@@ -85,6 +87,10 @@ START, END = Control("<|im_start|>"), Control("<|im_end|>")
 JUDGE = (
     "Judge whether the Document meets the requirements based on the Query and the Instruct provided. "
     'Note that the answer can only be "yes" or "no".'
+)
+GRADE = (
+    "Grade how well the Document meets the requirements based on the Query and the Instruct provided. "
+    "Note that the answer can only be an integer from 0 (not at all) to 9 (perfectly)."
 )
 WEB_SEARCH = "Given a web search query, retrieve relevant passages that answer the query"
 
@@ -113,6 +119,25 @@ TEMPLATES: Mapping[str, Template] = _table(
             "\n<Document>:",
             Slot("document"),
         ),
+        default_instruction=WEB_SEARCH,
+        max_tokens=3200,
+        image_tokens=(4, 1280),
+    ),
+    # Graded answers in the layout above. ERank asks in other words, for a number up to 10 and with reasoning before it;
+    # the wording here is ours, and 10 is two tokens to these tokenizers.
+    Template(
+        name="gmr-grades",
+        segments=_chat(
+            GRADE,
+            "<Instruct>: ",
+            Slot("instruction"),
+            "<Query>:",
+            Slot("query"),
+            "\n<Document>:",
+            Slot("document"),
+        ),
+        positive=("9", "8", "7", "6", "5"),
+        negative=("4", "3", "2", "1", "0"),
         default_instruction=WEB_SEARCH,
         max_tokens=3200,
         image_tokens=(4, 1280),
@@ -191,12 +216,31 @@ TEMPLATES: Mapping[str, Template] = _table(
         ),
         max_tokens=512,
     ),
+    # BERT's pair of segments, as cross-encoders are trained on; it has no place for an instruction.
+    Template(
+        name="encoder",
+        segments=(
+            Control("[CLS]"),
+            Slot("query", accepts=("t",)),
+            Control("[SEP]"),
+            Slot("document", accepts=("t",)),
+            Control("[SEP]"),
+        ),
+        max_tokens=512,
+        reads="first",
+    ),
 )
 
 # What a checkpoint without gmr.json most likely was trained on.
 _BY_ARCHITECTURE = MappingProxyType({"JinaVLForRanking": "jina-reranker-m0"})
 _BY_MODEL_TYPE = MappingProxyType(
-    {"qwen3": "qwen3-reranker", "qwen3_vl": "qwen3-vl-reranker", "qwen2_5_vl": "gmr", "qwen2_vl": "gmr"}
+    {
+        "qwen3": "qwen3-reranker",
+        "qwen3_vl": "qwen3-vl-reranker",
+        "qwen2_5_vl": "gmr",
+        "qwen2_vl": "gmr",
+        "bert": "encoder",
+    }
 )
 
 

@@ -96,7 +96,7 @@ def find_answer_ids(template: Template, tokenizer: PlainTokenizer) -> AnswerIds:
             raise ModelError(
                 f"template {template.name!r}: the answer {answer!r} must be one token after {tail!r}, "
                 f"but the tokenizer gives {together[len(before) :]} for it ({together} with the text before); "
-                "choose a template, or answers in gmr.json, that fit this tokenizer"
+                "choose a template, or answers (a set of them by name, or those in gmr.json), that fit this tokenizer"
             )
         return together[-1]
 

@@ -114,6 +114,11 @@ def sum_of_others(values: Tensor) -> Tensor:
     return values[..., None, :].expand(*values.shape, size).masked_fill(itself, 0.0).sum(dim=-1)
 
 
+def softmax_minus(target: Tensor, shares: Tensor) -> Tensor:
+    """``shares·Σtarget - target`` without the cancellation; none is negative and ``shares`` sum to 1."""
+    return shares * sum_of_others(target) - target * sum_of_others(shares)
+
+
 def pair_differences(values: Tensor) -> Tensor:
     """``values_i - values_j`` of every two candidates, ``(queries, docs, docs)``."""
     return values[..., :, None] - values[..., None, :]

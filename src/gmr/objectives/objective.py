@@ -6,12 +6,12 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from gmr.objectives.directions import DIRECTIONS
+from gmr.objectives.directions import ANSWERS, DIRECTIONS
 from gmr.objectives.groups import count_queries
 from gmr.objectives.pointwise import sft_loss
 from gmr.objectives.softmax import infonce_loss
 from gmr.objectives.weights import WeightScheme
-from gmr.readouts import yes, yes_minus_no
+from gmr.readouts import at_least_float32, yes, yes_minus_no
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,15 @@ class ObjectiveOutput:
 
     Attributes:
         surrogate: has the objective's gradient; its value means nothing.
-        signed_weights: ``(queries, docs)`` detached, the derivative of the per-query loss; 0 for padding.
+        signed_weights: ``(queries, docs)`` detached, the derivative of the per-query loss; 0 for padding. With the
+            direction ``answers``: ``(queries, docs, answers)``.
         loss: closed form of the weight scheme, detached scalar. Its gradient is that of the surrogate where
             the direction is the readout that the weights read.
         sft_loss: closed form of supervised fine-tuning, whatever the objective; detached scalar.
         cl_loss: closed form of InfoNCE at the objective's temperature, whatever the objective; detached
             scalar.
-        mean_weight_positive: mean ``|weight|`` of the real positives, 0.0 where there is none; detached
-            scalar.
+        mean_weight_positive: mean ``|weight|`` of the real positives, 0.0 where there is none; of a candidate's
+            answers the largest; detached scalar.
         mean_weight_negative: the same of the negatives.
     """
 
@@ -46,7 +47,7 @@ class Objective:
 
     Attributes:
         weight: the scheme of the signed weights.
-        direction: name of the readout that is pushed, a key of ``DIRECTIONS``.
+        direction: name of the readout that is pushed, a key of ``DIRECTIONS``, or ``answers`` for all of them.
         num_positive: how many answer logits, from the first, are positive.
         temperature: of the logged contrastive loss; the scheme has its own.
     """
@@ -64,21 +65,31 @@ class Objective:
     @property
     def has_closed_form(self) -> bool:
         """Whether the gradient is that of one known loss: weight and direction come from the same readout."""
-        return self.weight.reads == {self.direction}
+        return self.direction == ANSWERS or self.weight.reads == {self.direction}
 
     def readout(self, logits: Tensor) -> Tensor:
-        """What is pushed: differentiable, ``(..., answers)`` to ``(...)``."""
+        """What is pushed: differentiable, ``(..., answers)`` to ``(...)``; the direction ``answers`` keeps them all."""
+        if self.direction == ANSWERS:
+            return at_least_float32(logits)
         return DIRECTIONS[self.direction](logits, num_positive=self.num_positive)
 
     def candidate_weights(
-        self, logits: Tensor, labels: Tensor, mask: Tensor, teacher: Tensor | None = None
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        mask: Tensor,
+        teacher: Tensor | None = None,
+        *,
+        reference: Tensor | None = None,
+        draws: Tensor | None = None,
     ) -> Tensor:
-        """Signed weights ``(queries, docs)`` of whole groups, without a graph.
+        """Signed weights ``(queries, docs)`` of whole groups, without a graph; with an axis of answers for ``answers``.
 
         Take them from a pass without gradients, then back-propagate the candidates a few at a time through
         ``microbatch_surrogate``: the sum is the gradient of the whole group.
         """
-        return self.weight(logits, labels, mask, teacher)
+        weigh = self.weight.answer_weights if self.direction == ANSWERS else self.weight
+        return weigh(logits, labels, mask, teacher, reference=reference, draws=draws)
 
     def __call__(
         self,
@@ -87,6 +98,8 @@ class Objective:
         mask: Tensor,
         teacher: Tensor | None = None,
         *,
+        reference: Tensor | None = None,
+        draws: Tensor | None = None,
         num_queries: float | Tensor | None = None,
     ) -> ObjectiveOutput:
         """The surrogate and the numbers to log of a batch of groups.
@@ -96,13 +109,15 @@ class Objective:
             labels: ``(queries, docs)``, 0 or above; above 0 is a positive.
             mask: ``(queries, docs)`` bool, True for a real candidate.
             teacher: scores ``(queries, docs)`` for the distilling schemes.
+            reference: answer logits ``(queries, docs, answers)`` of the base model, for the schemes that stay near it.
+            draws: ``(queries, docs, roll-outs)`` uniform in [0, 1), for the schemes that sample.
             num_queries: what the surrogate is divided by where this batch is a part of a larger one; None for
                 the queries here that have a candidate.
 
         Raises:
-            ValueError: shapes that do not fit, a label out of range, a missing teacher; named with the value.
+            ValueError: shapes that do not fit, a label out of range, or a thing needed that is missing.
         """
-        weights = self.candidate_weights(logits, labels, mask, teacher)
+        weights = self.candidate_weights(logits, labels, mask, teacher, reference=reference, draws=draws)
         readouts = self.readout(logits.masked_fill(~mask[..., None], 0.0))
         divisor = count_queries(mask) if num_queries is None else num_queries
         surrogate = microbatch_surrogate(weights, readouts, num_queries=divisor)
@@ -112,14 +127,15 @@ class Objective:
             odds = partial(yes_minus_no, num_positive=self.num_positive)
             positive_logit = partial(yes, num_positive=self.num_positive)
             is_positive = (labels > 0) & mask
+            sizes = weights.abs().amax(dim=-1) if self.direction == ANSWERS else weights.abs()
             return ObjectiveOutput(
                 surrogate=surrogate,
                 signed_weights=weights,
-                loss=self.weight.loss(logits, labels, mask, teacher),
+                loss=self.weight.loss(logits, labels, mask, teacher, reference=reference, draws=draws),
                 sft_loss=sft_loss(logits, binary, mask, read=odds),
                 cl_loss=infonce_loss(logits, binary, mask, temperature=self.temperature, read=positive_logit),
-                mean_weight_positive=_mean_where(weights.abs(), is_positive),
-                mean_weight_negative=_mean_where(weights.abs(), mask & ~is_positive),
+                mean_weight_positive=_mean_where(sizes, is_positive),
+                mean_weight_negative=_mean_where(sizes, mask & ~is_positive),
             )
 
 

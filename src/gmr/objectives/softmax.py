@@ -20,7 +20,7 @@ from gmr.objectives.groups import (
     read_group,
     read_teacher,
     reduce_queries,
-    sum_of_others,
+    softmax_minus,
 )
 from gmr.readouts import Readout, yes, yes_minus_no
 
@@ -97,7 +97,7 @@ def infonce_weights(
         weights = masked_softmax(scores, negatives) * lacking.sum(dim=-1, keepdim=True) - lacking
         return weights.masked_fill(~negatives.any(dim=-1, keepdim=True), 0.0) / temperature
     _check_positives(positives)
-    return _softmax_minus(share, masked_softmax(scores, mask)) / temperature
+    return softmax_minus(share, masked_softmax(scores, mask)) / temperature
 
 
 def listnet_loss(
@@ -127,7 +127,7 @@ def listnet_weights(
     """``(softmax(s/τ)_i - softmax(y)_i) / τ``."""
     scores, labels = read_group(logits, labels, mask, read)
     shares = masked_softmax(scores / positive_temperature(temperature), mask)
-    return _softmax_minus(masked_softmax(labels, mask), shares) / temperature
+    return softmax_minus(masked_softmax(labels, mask), shares) / temperature
 
 
 def distillation_loss(
@@ -178,7 +178,7 @@ def distillation_weights(
     scores, _ = read_group(logits, labels, mask, read)
     shares = masked_softmax(scores / positive_temperature(temperature), mask)
     wanted = masked_softmax(read_teacher(teacher, logits, mask, like=scores) / temperature, mask)
-    return _softmax_minus(wanted, shares) / temperature
+    return softmax_minus(wanted, shares) / temperature
 
 
 def _prepare(
@@ -188,11 +188,6 @@ def _prepare(
     is_positive = labels > 0
     share = is_positive.to(scores) / is_positive.sum(dim=-1, keepdim=True).clamp(min=1)
     return is_positive, share, (scores - margin * is_positive.to(scores)) / positive_temperature(temperature)
-
-
-def _softmax_minus(target: Tensor, shares: Tensor) -> Tensor:
-    """``shares·Σtarget - target`` without the cancellation; none is negative and ``shares`` sum to 1."""
-    return shares * sum_of_others(target) - target * sum_of_others(shares)
 
 
 def _check_positives(positives: str) -> None:

@@ -2,7 +2,7 @@
 
 A scheme gives one signed number per candidate, the derivative of its loss with respect to the candidate's
 score: negative raises the score, positive lowers it. It is computed by hand-derived formulas without a graph,
-so it can weigh any direction.
+so it can weigh any direction. Schemes that weigh every answer of a candidate are in ``neighbours.py``.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -46,21 +46,40 @@ from gmr.objectives.softmax import (
     listnet_loss,
     listnet_weights,
 )
-from gmr.readouts import READOUTS
+from gmr.readouts import READOUTS, at_least_float32
 
 Option = float | str | bool
+NEEDS: Mapping[str, str] = MappingProxyType(
+    {
+        "teacher": "teacher scores, one for every candidate",
+        "reference": "a reference: the answer logits that the base model gives every candidate",
+        "draws": "draws: random numbers from 0 to 1 for every candidate and roll-out",
+    }
+)
+"""What a scheme may take beside logits, labels and mask."""
 
 
 @dataclass(frozen=True)
 class Term:
-    """One scheme of a sum: ``factor`` times a pair of functions that share their options."""
+    """One scheme of a sum: ``factor`` times a pair of functions that share their options.
+
+    Attributes:
+        name: the scheme's.
+        weights: of the group, the signed weights: a number per candidate, or per answer if it reads ``answers``.
+        loss: whose derivative they are.
+        reads: name of the readout that both compute from, ``answers`` for all answer logits.
+        needs: what they take beside the group: keys of `NEEDS`.
+        factor: that both are multiplied by.
+        read: the readout, to spread weights over answers; None for a term that weighs answers.
+    """
 
     name: str
     weights: Callable[..., Tensor]
     loss: Callable[..., Tensor]
     reads: str
-    needs_teacher: bool
+    needs: tuple[str, ...] = ()
     factor: float = 1.0
+    read: Callable[[Tensor], Tensor] | None = None
 
     def call(
         self,
@@ -68,14 +87,27 @@ class Term:
         logits: Tensor,
         labels: Tensor,
         mask: Tensor,
-        teacher: Tensor | None,
+        given: Mapping[str, Tensor | None],
     ) -> Tensor:
-        """``function`` of the group, given the teacher if this term needs one."""
-        if not self.needs_teacher:
-            return function(logits, labels, mask)
-        if teacher is None:
-            raise ValueError(f"the weight {self.name!r} needs teacher scores, one for every candidate")
-        return function(logits, labels, mask, teacher=teacher)
+        """``function`` of the group and of what this term needs of the ``given``."""
+        needed = {}
+        for name in self.needs:
+            needed[name] = given.get(name)
+            if needed[name] is None:
+                raise ValueError(f"the weight {self.name!r} needs {NEEDS[name]}")
+        return function(logits, labels, mask, **needed)
+
+    def answer_weights(
+        self, logits: Tensor, labels: Tensor, mask: Tensor, given: Mapping[str, Tensor | None]
+    ) -> Tensor:
+        """Weights ``(queries, docs, answers)``: those of candidates go where their readout's gradient points."""
+        weights = self.factor * self.call(self.weights, logits, labels, mask, given)
+        if self.read is None:
+            return weights
+        with torch.enable_grad():
+            answers = at_least_float32(logits.detach()).masked_fill(~mask[..., None], 0.0).requires_grad_()
+            (spread,) = torch.autograd.grad((weights * self.read(answers)).sum(), answers)
+        return spread
 
 
 @dataclass(frozen=True)
@@ -96,12 +128,31 @@ class WeightScheme:
         return frozenset(term.reads for term in self.terms)
 
     @property
+    def needs(self) -> frozenset[str]:
+        """What is asked for beside logits, labels and mask: keys of `NEEDS`."""
+        return frozenset(name for term in self.terms for name in term.needs)
+
+    @property
     def needs_teacher(self) -> bool:
         """Whether a teacher's scores are asked for."""
-        return any(term.needs_teacher for term in self.terms)
+        return "teacher" in self.needs
+
+    @property
+    def weighs_answers(self) -> bool:
+        """Whether a term has no weight for a candidate as a whole, so that the direction must be ``answers``."""
+        return any(term.read is None for term in self.terms)
 
     @torch.no_grad()
-    def __call__(self, logits: Tensor, labels: Tensor, mask: Tensor, teacher: Tensor | None = None) -> Tensor:
+    def __call__(
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        mask: Tensor,
+        teacher: Tensor | None = None,
+        *,
+        reference: Tensor | None = None,
+        draws: Tensor | None = None,
+    ) -> Tensor:
         """Signed weights ``(queries, docs)``, without a graph, 0 where the mask is False.
 
         Args:
@@ -109,13 +160,38 @@ class WeightScheme:
             labels: ``(queries, docs)``.
             mask: ``(queries, docs)`` bool, True for a real candidate.
             teacher: scores ``(queries, docs)``, for the schemes that ask for them.
+            reference: answer logits ``(queries, docs, answers)`` of the base model, likewise.
+            draws: ``(queries, docs, roll-outs)`` uniform in [0, 1), likewise.
 
         Raises:
-            ValueError: a missing teacher, shapes that do not fit, or a label out of range.
+            ValueError: something needed is missing, shapes do not fit, a label is out of range, or a term weighs
+                answers and no candidates.
         """
-        weights = [
-            term.factor * term.call(term.weights, logits, labels, mask, teacher) for term in self.terms
-        ]
+        if self.weighs_answers:
+            raise ValueError(f"the weight {self.name!r} weighs every answer: push the direction 'answers'")
+        given = {"teacher": teacher, "reference": reference, "draws": draws}
+        weights = [term.factor * term.call(term.weights, logits, labels, mask, given) for term in self.terms]
+        return torch.stack(weights).sum(dim=0)
+
+    @torch.no_grad()
+    def answer_weights(
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        mask: Tensor,
+        teacher: Tensor | None = None,
+        *,
+        reference: Tensor | None = None,
+        draws: Tensor | None = None,
+    ) -> Tensor:
+        """Signed weights of every answer, ``(queries, docs, answers)``: the derivative of the loss by its logit.
+
+        A scheme that weighs candidates is spread over the answers by the gradient of the readout that it reads: with
+        the direction ``answers`` every loss, a sum of losses that read differently too, has its closed form's gradient.
+        Arguments and errors are those of `__call__`.
+        """
+        given = {"teacher": teacher, "reference": reference, "draws": draws}
+        weights = [term.answer_weights(logits, labels, mask, given) for term in self.terms]
         return torch.stack(weights).sum(dim=0)
 
     def loss(
@@ -125,11 +201,14 @@ class WeightScheme:
         mask: Tensor,
         teacher: Tensor | None = None,
         *,
+        reference: Tensor | None = None,
+        draws: Tensor | None = None,
         reduction: Reduction = "mean",
     ) -> Tensor:
         """The closed form, differentiable: mean over queries, or ``(queries,)`` for ``reduction="none"``."""
+        given = {"teacher": teacher, "reference": reference, "draws": draws}
         losses = [
-            term.factor * term.call(partial(term.loss, reduction=reduction), logits, labels, mask, teacher)
+            term.factor * term.call(partial(term.loss, reduction=reduction), logits, labels, mask, given)
             for term in self.terms
         ]
         return torch.stack(losses).sum(dim=0)
@@ -164,6 +243,7 @@ class Family:
     reads: str = "yes_minus_no"
     options: tuple[str, ...] = ()
     needs_teacher: bool = False
+    needs_reference: bool = False
 
     def __call__(self, *, reads: str | None = None, num_positive: int = 1, **options: Option) -> WeightScheme:
         """The scheme with these options; see ``WeightFactory``."""
@@ -172,7 +252,8 @@ class Family:
         reads = reads or self.reads
         read = partial(READOUTS[reads], num_positive=num_positive)
         weights, loss = (partial(function, read=read, **options) for function in (self.weights, self.loss))
-        return WeightScheme(self.name, (Term(self.name, weights, loss, reads, self.needs_teacher),))
+        needs = ("teacher",) * self.needs_teacher + ("reference",) * self.needs_reference
+        return WeightScheme(self.name, (Term(self.name, weights, loss, reads, needs, read=read),))
 
 
 @dataclass(frozen=True)

@@ -139,14 +139,14 @@ class BalancedSampler(EpochSampler):
                 yield keys[place]
 
 
-def choose_sampler(
-    dataset: GroupDataset, args: TrainingArguments, processor: PromptProcessor, *, packed: bool
-) -> EpochSampler:
-    """The order of the data: balanced where several processes take whole batches in turn."""
+def takes_turns(args: TrainingArguments) -> bool:
+    """Whether the processes take whole batches in turn, so that an order says who computes what."""
     how: Any = args.accelerator_config
-    in_turn = how.even_batches and not how.split_batches and not how.dispatch_batches
-    if args.world_size == 1 or not in_turn:
-        return EpochSampler(len(dataset), seed=dataset.seed)
+    return bool(how.even_batches and not how.split_batches and not how.dispatch_batches)
+
+
+def cost_of(dataset: GroupDataset, processor: PromptProcessor, *, packed: bool) -> Callable[[Key], float]:
+    """The estimated tokens of a key's group."""
 
     def cost(key: Key) -> float:
         try:
@@ -159,10 +159,19 @@ def choose_sampler(
         except DataError:  # whoever loads the example says so, with all that it is about
             return 0.0
 
+    return cost
+
+
+def choose_sampler(
+    dataset: GroupDataset, args: TrainingArguments, processor: PromptProcessor, *, packed: bool
+) -> EpochSampler:
+    """The order of the data: balanced where several processes take whole batches in turn."""
+    if args.world_size == 1 or not takes_turns(args):
+        return EpochSampler(len(dataset), seed=dataset.seed)
     return BalancedSampler(
         len(dataset),
         seed=dataset.seed,
-        cost=cost,
+        cost=cost_of(dataset, processor, packed=packed),
         num_processes=args.world_size,
         batch_size=args.train_batch_size,
         batches_per_step=args.gradient_accumulation_steps,

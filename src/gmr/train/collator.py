@@ -79,6 +79,8 @@ class GroupCollator:
             * ``labels`` ``(queries, docs)`` float32, ragged groups padded with zeros;
             * ``mask`` ``(queries, docs)`` bool, its True entries in row-major order being the prompts;
             * ``teacher`` ``(queries, docs)`` float32, only when every group brings teacher scores;
+            * ``reference`` ``(queries, docs, answers)`` and ``draws`` ``(queries, docs, roll-outs)`` float32, only when
+              the groups bring them;
             * ``num_truncated`` scalar int64: prompts of which text was cut.
 
         Raises:
@@ -108,6 +110,13 @@ class GroupCollator:
         teacher = [group.teacher for group in groups if group.teacher is not None]
         if len(teacher) == len(groups):
             batch["teacher"] = _padded(teacher, fill=0.0)
+        for name in ("reference", "draws"):
+            rows = [getattr(group, name) for group in groups]
+            if all(row is not None for row in rows):
+                width = len(rows[0][0])
+                batch[name] = torch.tensor(
+                    [[*row, *[(0.0,) * width] * (batch["mask"].shape[1] - len(row))] for row in rows]
+                )
         return batch
 
     def _passes(

@@ -22,10 +22,12 @@ class ModelSection:
         base_init: ``checkpoint`` starts from the base's weights; ``random`` from weights drawn anew, with
             ``training.seed``, for a backbone of the same configuration: its tokenizer is all that is kept.
         template: Prompt template; None takes the one the base brings.
-        readout: What the trained model scores with: ``yes_minus_no`` or ``yes``; None takes the base's.
+        readout: What the trained model scores with: ``yes_minus_no``, ``yes``, or of graded answers
+            ``expectation_odds``, ``expectation``, ``scored_argmax``; None takes the base's.
         positive_answers: Answers that mean relevant, each one token after the prompt; None takes the template's.
             ``objective.num_positive`` counts them.
         negative_answers: The same of those that mean not relevant.
+        answers: Set of answers by name, such as ``grades_0_9``; None takes those of the base or template.
         max_tokens: Longest prompt in tokens; None takes the base's.
         dtype: Of the weights that are loaded. Trainable ones are kept in float32 in any case.
         engine: ``packed`` computes what the prompts of a batch share once and pads nothing, ``padded`` whole pairs;
@@ -38,6 +40,9 @@ class ModelSection:
             own, of a padded one rows times the longest. A longer prompt is a pass of its own. Both limits hold.
         length_groups: Parts of about equal length that a padded batch is cut into, to pad less; the gradient is
             the same. With several processes, or with a limit on passes, it is 1.
+        length_window: Optimizer steps whose queries are dealt anew, so that queries of about equal length share a
+            batch, and batches of about equal length a turn of the processes. 1 keeps each step's queries, and so its
+            gradient; more lets length choose which queries meet in a step. 0 keeps the order that is drawn.
         gradient_checkpointing: Compute activations again in the backward pass: less memory, more time.
     """
 
@@ -47,12 +52,14 @@ class ModelSection:
     readout: str | None = None
     positive_answers: tuple[str, ...] | None = None
     negative_answers: tuple[str, ...] | None = None
+    answers: str | None = None
     max_tokens: int | None = None
     dtype: Literal["float32", "bfloat16"] = "float32"
     engine: Literal["auto", "packed", "forked", "padded"] = "auto"
     rows_per_pass: int | None = None
     tokens_per_pass: int | None = None
     length_groups: int = 1
+    length_window: int = 0
     gradient_checkpointing: bool = False
 
     def __post_init__(self) -> None:
@@ -60,6 +67,8 @@ class ModelSection:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ConfigError(f"model.{name} must be at least 1, not {value}")
+        if self.length_window < 0:
+            raise ConfigError(f"model.length_window must be 0 or more, not {self.length_window}")
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ from gmr.train.checkpoints import (
 )
 from gmr.train.recipe import Recipe, load_recipe
 from gmr.train.record import run_identity, write_dev
-from gmr.train.sampling import GroupDataset
+from gmr.train.reference import draw_groups
 from gmr.train.sources import base_fingerprint, check_teacher, load_base, load_dev_tasks, load_training_set
 from gmr.train.trainable import choose_trainable
 from gmr.train.trainer import RerankTrainer
@@ -139,13 +139,14 @@ def train(
         objective_at=(lambda share: recipe.objective.at(share).build())
         if recipe.objective.is_scheduled
         else None,
-        train_dataset=GroupDataset(training_set, recipe.data.sampling, seed=args.data_seed or args.seed),
+        train_dataset=draw_groups(model, training_set, recipe, args, run_dir=run_dir, identity=identity),
         dev_tasks=dev_tasks,
         measure=recipe.evaluation.measure,
         max_dev_queries=recipe.evaluation.max_queries,
         rows_per_pass=recipe.model.rows_per_pass,
         tokens_per_pass=recipe.model.tokens_per_pass,
         length_groups=recipe.model.length_groups,
+        length_window=recipe.model.length_window,
         learning_rates={part: rate for part, rate in rates.items() if rate is not None},
         optimizer=recipe.optimizer,
         identity=identity,

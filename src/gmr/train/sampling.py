@@ -4,12 +4,14 @@ Nothing here touches a global random state, so a resumed run sees what a straigh
 """
 
 import random
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from gmr.core.errors import ConfigError, DataError
 from gmr.core.nouns import Document, Query
 from gmr.core.tasks import TrainingExample, TrainingSet
+
+ReferenceTable = Mapping[tuple[int, str], tuple[float, ...]]
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Group:
         documents: Positives, then hard negatives, then random ones.
         labels: One per document, 1.0 for a positive and 0.0 for a negative.
         teacher: One teacher score per document, or None when the example brings none.
+        reference: The base model's answer logits of each document, where the objective asks for them.
+        draws: Random numbers in [0, 1) of each document, where the objective samples.
     """
 
     example_id: str
@@ -29,6 +33,8 @@ class Group:
     documents: tuple[Document, ...]
     labels: tuple[float, ...]
     teacher: tuple[float, ...] | None = None
+    reference: tuple[tuple[float, ...], ...] | None = None
+    draws: tuple[tuple[float, ...], ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -169,12 +175,25 @@ class GroupDataset:
 
     The epoch is part of the key, not a state of the data set, so dataloader workers that live through several
     epochs draw what a fresh one would.
+
+    Args:
+        training_set: The examples and their pools.
+        config: How a group is drawn.
+        seed: Of all that is drawn.
+        num_draws: Random numbers that every document brings with it, for objectives that sample.
+
+    Attributes:
+        reference: Answer logits by example index and document id, for objectives that have a reference.
     """
 
-    def __init__(self, training_set: TrainingSet, config: SamplingConfig, *, seed: int) -> None:
+    def __init__(
+        self, training_set: TrainingSet, config: SamplingConfig, *, seed: int, num_draws: int = 0
+    ) -> None:
         self.training_set = training_set
         self.config = config
         self.seed = seed
+        self.num_draws = num_draws
+        self.reference: ReferenceTable | None = None
 
     def __len__(self) -> int:
         return len(self.training_set.examples)
@@ -183,7 +202,19 @@ class GroupDataset:
         epoch, index = key
         example = self.training_set.examples[index]
         pool = self.training_set.pools[example.pool]
-        return sample_group(example, pool, self.config, seed=self.seed, epoch=epoch, index=index)
+        group = sample_group(example, pool, self.config, seed=self.seed, epoch=epoch, index=index)
+        if self.reference is not None:
+            rows = [self.reference.get((index, document.doc_id)) for document in group.documents]
+            # The loader draws a batch more than the run has steps, which nobody has computed and nobody will use;
+            # an objective that met one without its reference would say so.
+            known = tuple(row for row in rows if row is not None)
+            group = replace(group, reference=known if len(known) == len(rows) else None)
+        if self.num_draws:
+            # A stream of its own: the documents are those of a run that samples nothing.
+            rng = random.Random(f"{self.seed}/{epoch}/{index}/draws")
+            draws = tuple(tuple(rng.random() for _ in range(self.num_draws)) for _ in group.documents)
+            group = replace(group, draws=draws)
+        return group
 
 
 class EpochSampler:

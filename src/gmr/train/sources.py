@@ -51,6 +51,7 @@ def load_base(recipe: Recipe, *, device: torch.device) -> RerankModel:
         dtype=recipe.model.dtype,
         device=device,
         max_tokens=recipe.model.max_tokens,
+        answers=recipe.model.answers,
         readout=recipe.model.readout,
         engine=recipe.model.engine,
     )

@@ -65,9 +65,9 @@ def freeze(model: RerankModel, recipe: Recipe) -> None:
     """Freeze the LM head's own matrix and the parts of the backbone that the recipe names."""
     base: Any = model.causal_model
     embeddings = base.get_input_embeddings().weight
-    output = base.get_output_embeddings().weight
-    if output is not embeddings:
-        output.requires_grad_(False)
+    output = base.get_output_embeddings()  # None of an encoder without a language-model head
+    if output is not None and output.weight is not embeddings:
+        output.weight.requires_grad_(False)
     if recipe.freeze.embeddings:
         embeddings.requires_grad_(False)
     if model.facts.vision is None:

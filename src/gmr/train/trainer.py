@@ -32,6 +32,7 @@ from gmr.train.callbacks import EarlyStopping, FollowEpoch, LogBeforeSave, SkipB
 from gmr.train.checkpoints import rotate, write_manifest
 from gmr.train.collator import GroupCollator
 from gmr.train.dev import evaluate_dev
+from gmr.train.length_packing import packed_sampler
 from gmr.train.memory import GiveBackMemory
 from gmr.train.optimizers import MuonAdamW
 from gmr.train.passes import backward_in_passes
@@ -88,6 +89,7 @@ class RerankTrainer(Trainer):
         rows_per_pass: int | None = None,
         tokens_per_pass: int | None = None,
         length_groups: int = 1,
+        length_window: int = 0,
         learning_rates: Mapping[str, float] | None = None,
         optimizer: OptimizerSection | None = None,
         identity: Mapping[str, Any] | None = None,
@@ -97,6 +99,10 @@ class RerankTrainer(Trainer):
         self.run_dir = Path(str(args.output_dir))
         is_packed = model.engine == "packed"  # gradients flow through packed and padded passes, and no other
         self.sampler = choose_sampler(train_dataset, args, model.processor, packed=is_packed)
+        if length_window:
+            self.sampler = packed_sampler(
+                train_dataset, args, model.processor, packed=is_packed, window=length_window
+            )
         self.objective: Objective = objective
         self.objective_at = objective_at
         self.dev_tasks = tuple(dev_tasks)
@@ -205,7 +211,13 @@ class RerankTrainer(Trainer):
         if self.objective_at is not None:  # of the step alone: a resumed run goes on with the same
             self.objective = self.objective_at(self.state.global_step / max(self.state.max_steps, 1))
         output = self.objective(
-            grouped, inputs["labels"], mask, inputs.get("teacher"), num_queries=num_queries
+            grouped,
+            inputs["labels"],
+            mask,
+            inputs.get("teacher"),
+            reference=inputs.get("reference"),
+            draws=inputs.get("draws"),
+            num_queries=num_queries,
         )
         self._note(output, inputs)
         return output.surrogate

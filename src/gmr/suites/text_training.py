@@ -1,0 +1,324 @@
+"""Training data of plain text, in one language and across two: ``python -m gmr.suites.text_training``.
+
+From the data sets ``xquad`` and ``vaswani`` come a training file and test tasks that share no document: not as a
+positive, not as a negative, not under another id with the same text. A recipe takes them as ``data.path`` and
+``data.dev``.
+"""
+
+import argparse
+import logging
+import math
+import random
+import unicodedata
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from gmr.core.beir import read_beir, write_beir
+from gmr.core.errors import DataError, UsageError
+from gmr.core.files import atomic_write_jsonl, read_jsonl
+from gmr.core.items import Text, text_of
+from gmr.core.nouns import Document, Query, Run
+from gmr.core.tasks import RerankTask
+from gmr.core.trec import read_qrels
+
+logger = logging.getLogger(__name__)
+
+TRAINING_FILE = "train.jsonl"
+XQUAD_INSTRUCTION = "Find the paragraph that answers the question."
+VASWANI_INSTRUCTION = "Find abstracts that are about what the query asks for."
+_K1, _B = 0.9, 0.4
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was written.
+
+    Attributes:
+        num_examples: lines of the training file.
+        num_training_documents: documents that some example of it names.
+        num_test_queries: queries of each test folder, by its name.
+    """
+
+    num_examples: int
+    num_training_documents: int
+    num_test_queries: Mapping[str, int]
+
+
+def words_of(text: str) -> list[str]:
+    """Words in lower case; of a script without spaces (Thai, Han, kana) every two neighbouring characters."""
+    words: list[str] = []
+    run: list[str] = []
+    for character in f"{text.lower()} ":
+        # A combining mark is no letter to Python, but part of its word in Thai and Hindi.
+        if character.isalnum() or (run and not character.isspace() and _is_mark(character)):
+            run.append(character)
+        elif run:
+            word, run = "".join(run), []
+            unspaced = any("\u0e00" <= each <= "\u0e7f" or "\u3040" <= each <= "\u9fff" for each in word)
+            words += ["".join(two) for two in pairwise(word)] if unspaced and len(word) > 1 else [word]
+    return words
+
+
+def bm25_run(queries: Mapping[str, str], documents: Mapping[str, str], *, depth: int) -> Run:
+    """The best ``depth`` documents of every query by BM25 (k1 0.9, b 0.4); those that share no word are left out."""
+    counts = {doc_id: Counter(words_of(text)) for doc_id, text in documents.items()}
+    lengths = {doc_id: sum(row.values()) for doc_id, row in counts.items()}
+    mean = sum(lengths.values()) / max(len(lengths), 1) or 1.0
+    postings: dict[str, list[tuple[str, float]]] = {}
+    for doc_id, row in counts.items():
+        norm = _K1 * (1 - _B + _B * lengths[doc_id] / mean)
+        for word, count in row.items():
+            postings.setdefault(word, []).append((doc_id, count * (_K1 + 1) / (count + norm)))
+    run: dict[str, dict[str, float]] = {}
+    for query_id, text in queries.items():
+        scores: dict[str, float] = {}
+        for word in words_of(text):
+            found = postings.get(word, [])
+            idf = math.log(1 + (len(counts) - len(found) + 0.5) / (len(found) + 0.5))
+            for doc_id, value in found:
+                scores[doc_id] = scores.get(doc_id, 0.0) + idf * value
+        best = sorted(scores, key=lambda doc_id: (-scores[doc_id], doc_id))[:depth]
+        run[query_id] = {doc_id: scores[doc_id] for doc_id in best}
+    return run
+
+
+def split_task(task: RerankTask, test_queries: Sequence[str]) -> tuple[RerankTask, RerankTask]:
+    """The task in two that share no document: that of the other queries, and that of ``test_queries``.
+
+    The test's documents are the candidates and the relevant ones of its queries, and whatever has the text of one; the
+    other side loses them wherever it has them, and queries that are left without a relevant document.
+    """
+    chosen = set(test_queries)
+    named = {
+        doc_id
+        for query_id in chosen
+        for doc_id in (*task.first_stage.get(query_id, {}), *task.qrels.get(query_id, {}))
+    }
+    texts = {text_of(task.corpus[doc_id].item) for doc_id in named}
+    test_documents = {name for name, document in task.corpus.items() if text_of(document.item) in texts}
+    kept = [name for name in task.corpus if name not in test_documents]
+    return (
+        restrict(task, [name for name in task.queries if name not in chosen], kept),
+        restrict(task, [name for name in task.queries if name in chosen], sorted(test_documents)),
+    )
+
+
+def restrict(task: RerankTask, query_ids: Sequence[str], doc_ids: Sequence[str]) -> RerankTask:
+    """The task with these queries, as far as they keep a relevant document, and these documents alone."""
+    documents = set(doc_ids)
+
+    def rows(table: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        return {
+            query_id: {
+                doc_id: value for doc_id, value in table.get(query_id, {}).items() if doc_id in documents
+            }
+            for query_id in query_ids
+        }
+
+    qrels = {query_id: row for query_id, row in rows(task.qrels).items() if any(g > 0 for g in row.values())}
+    return replace(
+        task,
+        queries={query_id: task.queries[query_id] for query_id in query_ids if query_id in qrels},
+        corpus={doc_id: task.corpus[doc_id] for doc_id in doc_ids},
+        qrels=qrels,
+        first_stage={query_id: row for query_id, row in rows(task.first_stage).items() if query_id in qrels},
+        metadata={query_id: row for query_id, row in task.metadata.items() if query_id in qrels},
+    )
+
+
+def training_records(task: RerankTask, *, num_negatives: int) -> list[dict[str, Any]]:
+    """Lines of a training file: a query, its relevant documents, and its best candidates that are not."""
+    records = []
+    for query_id, query in task.queries.items():
+        judged = task.qrels[query_id]
+        positives = [task.corpus[doc_id] for doc_id, grade in judged.items() if grade > 0]
+        negatives = [each for each in task.candidates(query_id) if judged.get(each.doc_id, 0) <= 0]
+        records.append(
+            {
+                "example_id": f"{task.name}/{query_id}",
+                "query": {"query_id": query_id, "text": text_of(query.item)},
+                "instruction": query.instruction,
+                "positives": [_record(each) for each in positives],
+                "negatives": [_record(each) for each in negatives[:num_negatives]],
+                "task": task.name,
+            }
+        )
+    return records
+
+
+def xquad_task(data: Path, source: str, target: str, *, depth: int) -> RerankTask:
+    """Questions in ``source`` over paragraphs in ``target``; candidates by BM25 of the question in ``target``.
+
+    The same questions stand in every language, so that also across two the candidates share words with what is asked.
+
+    Raises:
+        DataError: a language that is not there; the message names the file.
+    """
+    documents, articles = {}, {}
+    for number, row in read_jsonl(data / f"corpus.{target}.jsonl.gz"):
+        doc_id = f"{_text(row, '_id', data, number)}.{target}"
+        documents[doc_id] = _text(row, "text", data, number)
+        articles[doc_id] = _text(row, "title", data, number)
+    asked, wanted = (
+        {_text(row, "_id", data, n): _text(row, "text", data, n) for n, row in read_jsonl(path)}
+        for path in (data / f"queries.{source}.jsonl.gz", data / f"queries.{target}.jsonl.gz")
+    )
+    qrels = {
+        query_id: {f"{doc_id}.{target}": grade for doc_id, grade in row.items()}
+        for query_id, row in read_qrels(data / "qrels" / "test.tsv").items()
+    }
+    # An article's paragraphs stay on one side of the split: they answer each other's questions.
+    article = {query_id: articles[max(row, key=lambda name: row[name])] for query_id, row in qrels.items()}
+    return RerankTask(
+        name=source if source == target else f"{source}-{target}",
+        task_type="t2t",
+        queries={name: Query(name, (Text(asked[name]),), XQUAD_INSTRUCTION) for name in qrels},
+        corpus={name: Document(name, (Text(text),)) for name, text in documents.items()},
+        qrels=qrels,
+        first_stage=bm25_run({name: wanted[name] for name in qrels}, documents, depth=depth),
+        metadata={name: {"article": article[name]} for name in qrels},
+    )
+
+
+def split_xquad(task: RerankTask, test_articles: set[str]) -> tuple[RerankTask, RerankTask]:
+    """The training and the test part by articles; candidates are those of one's own side."""
+    is_test = {query_id: task.metadata[query_id]["article"] in test_articles for query_id in task.queries}
+    test_documents = {doc_id for query_id, row in task.qrels.items() if is_test[query_id] for doc_id in row}
+    sides = []
+    for side in (False, True):
+        queries = [query_id for query_id, test in is_test.items() if test is side]
+        sides.append(restrict(task, queries, [d for d in task.corpus if (d in test_documents) is side]))
+    return sides[0], sides[1]
+
+
+def make_xquad(
+    data: Path, folder: Path, *, pairs: Sequence[str], test_share: float, num_negatives: int, seed: int
+) -> Made:
+    """Write ``train.jsonl`` of all ``pairs`` and a test folder of each; the same articles are tested in all languages.
+
+    Args:
+        data: the folder of the data set.
+        folder: where; made when missing.
+        pairs: a language such as ``en``, or question and paragraph's as in ``en-de``.
+        test_share: of the articles, from 0 to 1.
+        num_negatives: most hard negatives of an example.
+        seed: which articles are tested.
+    """
+    test_articles: set[str] | None = None
+    records: list[dict[str, Any]] = []
+    tests = {}
+    for pair in pairs:
+        source, _, target = pair.partition("-")
+        task = xquad_task(data, source, target or source, depth=240)
+        if test_articles is None:
+            # Titles are the English ones in every language.
+            articles = sorted({row["article"] for row in task.metadata.values()})
+            test_articles = set(_draw(articles, test_share, seed))
+        train, test = split_xquad(task, test_articles)
+        records += training_records(train, num_negatives=num_negatives)
+        tests[pair] = _shortened(test, depth=50)
+    return _write(folder, records, tests)
+
+
+def make_vaswani(data: Path, folder: Path, *, test_share: float, num_negatives: int, seed: int) -> Made:
+    """Write ``train.jsonl`` and a test folder of the collection, candidates from the run that comes with it.
+
+    Args:
+        data: the folder of the data set.
+        folder: where; made when missing.
+        test_share: of the queries, from 0 to 1; training loses the candidates of those as well.
+        num_negatives: most hard negatives of an example.
+        seed: which queries are tested.
+    """
+    task = read_beir(data, name="vaswani", task_type="t2t", first_stage=data / "run.bm25.trec.gz")
+    queries = {name: replace(each, instruction=VASWANI_INSTRUCTION) for name, each in task.queries.items()}
+    task = replace(task, queries=queries)
+    train, test = split_task(task, _draw(sorted(task.queries), test_share, seed))
+    return _write(folder, training_records(train, num_negatives=num_negatives), {"vaswani": test})
+
+
+def _write(folder: Path, records: list[dict[str, Any]], tests: Mapping[str, RerankTask]) -> Made:
+    if not records:
+        raise DataError(f"{folder}: nothing is left to train on; use a smaller test_share")
+    folder.mkdir(parents=True, exist_ok=True)
+    atomic_write_jsonl(folder / TRAINING_FILE, records)
+    for name, task in tests.items():
+        write_beir(task, folder / f"test-{name}")
+    named = {each["doc_id"] for row in records for each in (*row["positives"], *row["negatives"])}
+    return Made(len(records), len(named), {name: len(task.queries) for name, task in tests.items()})
+
+
+def _draw(names: Sequence[str], share: float, seed: int) -> list[str]:
+    """A share of the names, at least one; the same for the same seed."""
+    if not 0 < share < 1:
+        raise UsageError(f"test_share is {share}: it must be between 0 and 1")
+    rng = random.Random(f"{seed}/test")
+    order = sorted(names, key=lambda _: rng.random())
+    return order[: max(1, round(share * len(names)))]
+
+
+def _shortened(task: RerankTask, *, depth: int) -> RerankTask:
+    """The task with the best ``depth`` candidates of each query."""
+    first_stage = {
+        query_id: {
+            each.doc_id: task.first_stage[query_id][each.doc_id] for each in task.candidates(query_id)[:depth]
+        }
+        for query_id in task.first_stage
+    }
+    return replace(task, first_stage=first_stage)
+
+
+def _record(document: Document) -> dict[str, str]:
+    return {"doc_id": document.doc_id, "text": text_of(document.item)}
+
+
+def _text(row: Mapping[str, Any], key: str, data: Path, number: int) -> str:
+    value = row.get(key)
+    if not isinstance(value, str):
+        raise DataError(f"{data}: line {number}: {key} must be a text, this is {value!r}")
+    return value
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character).startswith("M")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data_set", choices=("xquad", "vaswani"))
+    parser.add_argument("data", type=Path, help="folder of the data set")
+    parser.add_argument("folder", type=Path, help="where train.jsonl and the test folders go")
+    parser.add_argument(
+        "--pairs", nargs="+", default=["en"], help="of xquad: en, or en-de for question and paragraph"
+    )
+    parser.add_argument(
+        "--test-share", type=float, default=0.25, help="of the articles (xquad) or queries (vaswani)"
+    )
+    parser.add_argument("--num-negatives", type=int, default=16)
+    parser.add_argument("--seed", type=int, default=0)
+    given = parser.parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    options: dict[str, Any] = {
+        "test_share": given.test_share,
+        "num_negatives": given.num_negatives,
+        "seed": given.seed,
+    }
+    if given.data_set == "xquad":
+        made = make_xquad(given.data, given.folder, pairs=given.pairs, **options)
+    else:
+        made = make_vaswani(given.data, given.folder, **options)
+    sizes = (made.num_examples, made.num_training_documents)
+    logger.info("%s: %d examples, %d documents", given.folder / TRAINING_FILE, *sizes)
+    for name, count in made.num_test_queries.items():
+        logger.info("%s: %d queries", given.folder / f"test-{name}", count)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+"""Batches of similar length, packed so that steps, processes and accumulated batches are even: hierarchical balance.
+
+A window of some optimizer steps is dealt anew. Queries that are about as long share a batch, which pads little; batches
+that are about as long are computed by the processes at the same turn, which wait little; and the turns are dealt so
+that every step has about as much to compute. A window of one step keeps every step's queries, and so its gradient;
+a longer one keeps the queries of the window, and which of them meet in a step is chosen by length.
+
+Source: the name and the levels are those of hierarchical balance packing for long-context training (arXiv 2503.07680);
+the rules here are ours: queries are not cut into token budgets of equal size, because a step is a mean over queries.
+"""
+
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from transformers import TrainingArguments
+
+from gmr.core.errors import ConfigError
+from gmr.modeling.processor import PromptProcessor
+from gmr.train.balance import BalancedSampler, Key, cost_of, deal, takes_turns
+from gmr.train.sampling import EpochSampler, GroupDataset, shuffled
+
+Batch = list[int]
+
+
+def pack_window(
+    costs: Sequence[float], *, num_processes: int, batch_size: int, batches_per_step: int, rng: random.Random
+) -> list[list[list[Batch]]]:
+    """The places of the costs as ``[step][turn][process]`` batches; a last step may have fewer turns.
+
+    Args:
+        costs: of each query; as many as fill whole turns of ``num_processes * batch_size``.
+        num_processes: of the run.
+        batch_size: queries of a batch.
+        batches_per_step: turns of a step.
+        rng: orders the steps, so that lengths do not rise through training.
+
+    Raises:
+        ValueError: the costs do not fill whole turns.
+    """
+    size = num_processes * batch_size
+    if len(costs) % size:
+        raise ValueError(f"{len(costs)} queries do not fill turns of {size}")
+    order = sorted(range(len(costs)), key=lambda place: (-costs[place], place))
+    turns = [order[start : start + size] for start in range(0, len(order), size)]
+    num_whole = len(turns) // batches_per_step
+    # The shortest turns are those of a step that is not whole: it is the last of the epoch.
+    whole, rest = turns[: num_whole * batches_per_step], turns[num_whole * batches_per_step :]
+    steps = []
+    if whole:
+        hands = deal([sum(costs[place] for place in turn) for turn in whole], num_whole)
+        steps = [[whole[number] for number in hand] for hand in hands]
+        steps = [steps[number] for number in shuffled(num_whole, rng)]
+    if rest:
+        steps.append(rest)
+    return [_deal_turns(step, costs, num_processes=num_processes, batch_size=batch_size) for step in steps]
+
+
+def _deal_turns(
+    turns: Sequence[Sequence[int]], costs: Sequence[float], *, num_processes: int, batch_size: int
+) -> list[list[Batch]]:
+    """Each turn cut into a batch for every process, the heaviest for the one that has the least so far."""
+    loads = [0.0] * num_processes
+    dealt = []
+    for turn in turns:
+        batches = [list(turn[start : start + batch_size]) for start in range(0, len(turn), batch_size)]
+        lightest_first = sorted(range(num_processes), key=loads.__getitem__)
+        batches.sort(key=lambda batch: -sum(costs[place] for place in batch))
+        row: list[Batch] = [[] for _ in range(num_processes)]
+        for process, batch in zip(lightest_first, batches, strict=True):
+            row[process] = batch
+            loads[process] += sum(costs[place] for place in batch)
+        dealt.append(row)
+    return dealt
+
+
+class PackedSampler(BalancedSampler):
+    """An epoch's keys in batches of similar length, even over processes and steps.
+
+    The keys are those that `BalancedSampler` gives, in windows of some steps; with one process those of `EpochSampler`,
+    each once, and a batch that is not full comes last. The order depends on seed, epoch and data alone.
+
+    Args:
+        num_examples: of the data set.
+        seed: of the order.
+        cost: of a key, in any unit.
+        num_processes: of the run.
+        batch_size: queries per process and forward pass.
+        batches_per_step: accumulated batches of a process.
+        window: steps that are packed together.
+        drop_last: leave out a last round that is not full, as the dataloader would.
+    """
+
+    def __init__(
+        self,
+        num_examples: int,
+        *,
+        seed: int,
+        cost: Callable[[Key], float],
+        num_processes: int,
+        batch_size: int,
+        batches_per_step: int,
+        window: int = 1,
+        drop_last: bool = False,
+    ) -> None:
+        super().__init__(
+            num_examples,
+            seed=seed,
+            cost=cost,
+            num_processes=num_processes,
+            batch_size=batch_size,
+            batches_per_step=batches_per_step,
+            drop_last=drop_last,
+        )
+        self.window = window
+
+    def __len__(self) -> int:
+        return self.num_examples if self.num_processes == 1 else super().__len__()
+
+    def __iter__(self) -> Iterator[Key]:
+        keys = list(EpochSampler.__iter__(self))
+        length = len(self)
+        keys = [keys[place % len(keys)] for place in range(length)]
+        turn = self.num_processes * self.batch_size
+        num_whole = length - length % turn
+        size = turn * self.batches_per_step * self.window
+        for start in range(0, num_whole, size):
+            part = keys[start : min(start + size, num_whole)]
+            steps = pack_window(
+                [self.cost(key) for key in part],
+                num_processes=self.num_processes,
+                batch_size=self.batch_size,
+                batches_per_step=self.batches_per_step,
+                rng=random.Random(f"{self.seed}/{self.epoch}/{start}/packing"),
+            )
+            for places in (batch for step in steps for row in step for batch in row):
+                yield from (part[place] for place in places)
+        yield from keys[num_whole:]
+
+
+@dataclass(frozen=True)
+class Load:
+    """What an order of the queries costs, in tokens of whole pairs.
+
+    Attributes:
+        num_tokens: real ones.
+        padding: share of what is computed that is padding to the longest pair of a batch.
+        critical: tokens, padding included, that the heaviest process of each step computes: what the others wait for.
+        waiting: share of the processes' time that they wait for the heaviest of their step.
+        spread: heaviest step over the mean step.
+    """
+
+    num_tokens: int
+    padding: float
+    critical: int
+    waiting: float
+    spread: float
+
+
+def measure_load(
+    lengths: Sequence[Sequence[int]], *, num_processes: int, batch_size: int, batches_per_step: int
+) -> Load:
+    """The load of whole steps of an order; a last step that is not whole is left out.
+
+    Args:
+        lengths: tokens of each pair of each query, in the order in which the sampler gives the queries.
+        num_processes: of the run.
+        batch_size: queries of a batch.
+        batches_per_step: accumulated batches of a process.
+    """
+    rows = iter(lengths)
+    real, computed, heaviest, totals = 0, 0, 0, []
+    size = num_processes * batch_size * batches_per_step
+    for _ in range(len(lengths) // size):
+        loads = [0] * num_processes
+        for _turn in range(batches_per_step):
+            for process in range(num_processes):
+                pairs = [length for query in islice(rows, batch_size) for length in query]
+                real += sum(pairs)
+                loads[process] += len(pairs) * max(pairs)
+        totals.append(sum(loads))
+        computed += sum(loads)
+        heaviest += num_processes * max(loads)
+    if not totals:
+        raise ValueError(f"{len(lengths)} queries are less than a step of {size}")
+    return Load(
+        num_tokens=real,
+        padding=1 - real / computed,
+        critical=heaviest // num_processes,
+        waiting=1 - computed / heaviest,
+        spread=max(totals) * len(totals) / computed,
+    )
+
+
+def packed_sampler(
+    dataset: GroupDataset,
+    args: TrainingArguments,
+    processor: PromptProcessor,
+    *,
+    packed: bool,
+    window: int,
+) -> PackedSampler:
+    """The order of the data in batches of similar length.
+
+    Raises:
+        ConfigError: the processes do not take whole batches in turn.
+    """
+    if not takes_turns(args):
+        raise ConfigError(
+            "model.length_window needs training.accelerator_config with even_batches, and neither split_batches nor "
+            "dispatch_batches"
+        )
+    return PackedSampler(
+        len(dataset),
+        seed=dataset.seed,
+        cost=cost_of(dataset, processor, packed=packed),
+        num_processes=args.world_size,
+        batch_size=args.train_batch_size,
+        batches_per_step=args.gradient_accumulation_steps,
+        window=window,
+        drop_last=args.dataloader_drop_last,
+    )
