@@ -284,7 +284,9 @@ def test_a_face_without_the_character_is_an_error_not_an_empty_box():
 
 
 def test_unknown_suites_splits_and_types_are_errors_that_list_what_there_is():
-    with pytest.raises(DataError, match=r"unknown suite 'glyph'; there are glyphs, .*; did you mean 'glyphs'\?"):
+    with pytest.raises(
+        DataError, match=r"unknown suite 'glyph'; there are glyphs, .*; did you mean 'glyphs'\?"
+    ):
         suites.load("glyph")
     with pytest.raises(DataError, match="no split 'train'; it has test, known, dev"):
         suites.load("glyphs", split="train")

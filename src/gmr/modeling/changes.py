@@ -49,5 +49,7 @@ def draw_weights(model: RerankModel, *, seed: int) -> None:
         torch.manual_seed(seed)
         # Through its dictionary: the configuration in use names attention of ours, which no new model can look up.
         fresh = type(backbone)(type(backbone.config).from_dict(backbone.config.to_dict()))
-    backbone.load_state_dict(fresh.state_dict())
+    wanted = backbone.state_dict()
+    # A fresh encoder has a pooler that one loaded for reading has not.
+    backbone.load_state_dict({name: fresh.state_dict()[name] for name in wanted})
     model.head = model.head_config.build(model.answer_rows())

@@ -152,11 +152,27 @@ LOSSES: dict[str, tuple[Loss, str, dict[str, Any]]] = {
 }
 
 
+def graded(logits: Tensor, readout: str) -> Tensor:
+    """Of answers that are grades, the highest first: the mean grade, its odds, or the likeliest grade times its share."""
+    shares = torch.exp(logits - torch.logsumexp(logits, -1, keepdim=True))
+    highest = logits.shape[-1] - 1
+    mean = sum((highest - place) * shares[..., place] for place in range(highest))
+    if readout == "expectation":
+        return mean
+    if readout == "expectation_odds":
+        rest = sum(place * shares[..., place] for place in range(1, highest + 1))
+        return torch.log(mean) - torch.log(rest)
+    likeliest = shares.max(-1)
+    return (highest - likeliest.indices) * likeliest.values
+
+
 def read(logits: Tensor, readout: str, num_positive: int) -> Tensor:
     """``z_y - z_n`` or ``z_y``; several answers of a side are pooled by log-sum-exp; one output is the score."""
     if logits.shape[-1] == 1:
         return logits[..., 0]
     positive = torch.logsumexp(logits[..., :num_positive], -1)
+    if readout in ("expectation", "expectation_odds", "scored_argmax") and logits.shape[-1] > 1:
+        return graded(logits, readout)
     return positive if readout == "yes" else positive - torch.logsumexp(logits[..., num_positive:], -1)
 
 

@@ -55,7 +55,7 @@ def test_a_default_is_taken_by_those_that_have_the_option_and_do_not_give_it() -
         ("sft/no", "objective 'sft/no': direction 'no' is unknown"),
         (
             "contrastive,temprature=1",
-            "objective .*: 'temprature=1' is no option=value; options are focusing, gains",
+            "objective .*: 'temprature=1' is no option=value; options are advantage, focusing",
         ),
         ("contrastive,0.1", "objective .*: '0.1' is no option=value"),
         ("contrastive,temperature=hot", "objective .*: temperature is 'hot': it must be a number"),

@@ -25,7 +25,12 @@ HEADS = {
     "random projection": HeadConfig("random_projection"),
     "mlp": HeadConfig("mlp", hidden_size=16, bias=2.65),
 }
-READS = ("own", *DIRECTIONS)
+
+
+def directions_of(case: dict[str, Any]) -> list[str]:
+    """Those under which the formula has one value: ``scored_argmax`` ties at 0, and ties have no rank of their own."""
+    ranks = "lambdaloss" in case["weight"]
+    return [direction for direction in DIRECTIONS if not (ranks and direction == "scored_argmax")]
 
 
 def head_states(
@@ -70,7 +75,7 @@ def test_the_surrogate_has_the_gradient_of_the_formula_at_the_head_in_float64(
     group = (states.labels, states.mask, states.teacher)
     hidden = states.hidden.clone().requires_grad_()
     for direction in DIRECTIONS:
-        for reads in READS:
+        for reads in ("own", *directions_of(case)):
             surrogate = objective(case, reads=reads, direction=direction)(
                 states.head(hidden, states.rows), *group
             )
@@ -100,7 +105,7 @@ def test_the_closed_form_that_is_logged_is_the_formula(case: dict[str, Any]) -> 
     states = head_states(7, HeadConfig(), graded=case["weight"] in GRADED)
     logits = states.head(states.hidden, states.rows)
     group = (logits, states.labels, states.mask, states.teacher)
-    for readout in DIRECTIONS:
+    for readout in directions_of(case):
         ours = objective(case, reads=readout, direction=readout)(*group).loss
         expected = expected_scalar(case, *group, direction=readout, reads=readout)
         torch.testing.assert_close(ours, expected, rtol=1e-12, atol=1e-12)
@@ -110,7 +115,7 @@ def test_the_closed_form_that_is_logged_is_the_formula(case: dict[str, Any]) -> 
 def test_the_probe_measures_what_weight_times_direction_predicts(case: dict[str, Any]) -> None:
     for name, head in HEADS.items():
         states = head_states(11, head, graded=case["weight"] in GRADED)
-        for direction in DIRECTIONS:
+        for direction in directions_of(case):
             found = head_gradient(objective(case, reads=direction, direction=direction), states)
             assert found.distance <= 1e-10, (name, direction)
 
@@ -136,6 +141,8 @@ def qwen() -> tuple[Any, dict[str, Any], Tensor, dict[str, Tensor]]:
 @pytest.mark.parametrize("direction", DIRECTIONS)
 @pytest.mark.parametrize("case", CASES, ids=case_id)
 def test_so_it_has_at_every_parameter_of_a_tiny_qwen_in_float32(case: dict[str, Any], direction: str) -> None:
+    if direction not in directions_of(case):
+        pytest.skip("ties have no rank of their own")
     _, parameters, logits, others = qwen()
     labels, mask, teacher = others.values()
     if case["weight"] in GRADED:
