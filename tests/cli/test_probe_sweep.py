@@ -50,7 +50,7 @@ def test_the_small_model_has_an_estimate_in_time(real_gmr: Gmr, tmp_path: Path) 
         "probe", "sweep", "paper-weights", "--dry-run", "--quick", "-o", tmp_path, "--workers", 2
     )
     assert outcome.status == 0, outcome.err
-    assert "10 runs, 2 at a time: about" in outcome.err
+    assert "15 runs, 2 at a time: about" in outcome.err
 
 
 def test_a_sweep_ends_with_tables_and_the_report_can_be_made_again(

@@ -16,11 +16,12 @@ import pytest
 from gmr.core.errors import ConfigError, DataError
 from gmr.probe.sweep import sweep as module
 from gmr.probe.sweep.analysis import analyse
+from gmr.probe.sweep.contents import read_contents
 from gmr.probe.sweep.execute import cut, execute
 from gmr.probe.sweep.files import CURVES, DONE, TRAINING
 from gmr.probe.sweep.plan import load_plan
 from gmr.probe.sweep.report import MARKDOWN, NUMBERS, PAGE, write_report
-from gmr.probe.sweep.sweep import Sweep, open_sweep
+from gmr.probe.sweep.sweep import Sweep
 from tests.probe.sweep.tiny import PLAN, results, write_plan
 from tests.train.data import dev_task
 
@@ -66,7 +67,7 @@ def straight(page: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("straight") / "sweep"
     sweep = Sweep(load_plan(page), folder)
     sweep.run(num_workers=2, progress=False)
-    write_report(sweep)
+    write_report(folder)
     return folder
 
 
@@ -83,7 +84,7 @@ def test_a_sweep_leaves_small_files_for_every_run(straight: Path) -> None:
 
 
 def test_the_rate_that_is_chosen_is_the_best_on_the_development_task(straight: Path) -> None:
-    sweep = open_sweep(straight)
+    sweep = read_contents(straight)
     for name in sweep.cells:
         choice = sweep.choice(name)
         assert choice is not None
@@ -97,7 +98,7 @@ def test_the_rate_that_is_chosen_is_the_best_on_the_development_task(straight: P
 
 
 def test_the_analysis_is_the_mean_difference_of_the_files(straight: Path) -> None:
-    analysis = analyse(open_sweep(straight))
+    analysis = analyse(read_contents(straight))
     values: dict[str, list[float]] = {}
     for folder in sorted((straight / "runs").glob("*.test.*")):
         cell = folder.name.split(".")[0]
@@ -114,7 +115,13 @@ def test_the_analysis_is_the_mean_difference_of_the_files(straight: Path) -> Non
     assert analysis.num_missing == 0
 
 
-def test_a_report_from_the_files_alone_is_the_same_bytes(straight: Path, tmp_path: Path) -> None:
+def test_a_report_from_the_files_alone_is_the_same_bytes(
+    straight: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the versions of today are, and whether model, data and recipe are still there."""
+    monkeypatch.setattr("gmr.core.environment.PACKAGES", ())
+    monkeypatch.setattr("gmr.probe.sweep.runs.reported_runs", None)
+    monkeypatch.setattr("gmr.probe.sweep.cells.load_recipe", None)
     copy = tmp_path / "copy"
     shutil.copytree(straight, copy)
     before = {name: (copy / name).read_bytes() for name in (PAGE, MARKDOWN, NUMBERS)}
@@ -136,24 +143,38 @@ def test_one_cell_run_again_reproduces_its_files_bit_for_bit(
     assert found == expected
 
 
-def test_a_finished_sweep_makes_no_run_again(straight: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finished_sweep_makes_no_run_again(
+    page: Path, straight: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(num_runs: int) -> Any:
         raise AssertionError("a run was started")
 
     monkeypatch.setitem(module.OVER, "processes", fail)
     before = results(straight)
-    open_sweep(straight).run(num_workers=1, progress=False)
+    Sweep(load_plan(page), straight).run(num_workers=1, progress=False)
     assert results(straight) == before
 
 
 def test_a_run_whose_results_are_there_but_not_its_signature_ends_the_same(
-    straight: Path, tmp_path: Path
+    page: Path, straight: Path, tmp_path: Path
 ) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(straight, copy)
     folder = next((copy / "runs").glob("sft.*.test.*"))
     (folder / DONE).unlink()
-    run_here(open_sweep(copy))
+    run_here(Sweep(load_plan(page), copy))
+    assert results(copy) == results(straight)
+
+
+def test_what_a_run_killed_after_its_signature_left_is_swept_up(
+    page: Path, straight: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(straight, copy)
+    folder = next((copy / "runs").iterdir())
+    (folder / TRAINING / "checkpoint-4").mkdir(parents=True)
+    (folder / TRAINING / "log.csv").write_text("step\n")
+    run_here(Sweep(load_plan(page), copy))
     assert results(copy) == results(straight)
 
 

@@ -91,7 +91,7 @@ def sweep(
 
     from gmr.probe.sweep.report import PAGE, write_report
 
-    print_analysis(write_report(opened))
+    print_analysis(write_report(folder))
     print_line(str(folder / PAGE))
 
 

@@ -11,10 +11,9 @@ from gmr.metrics.seeds import Effect, crossed_effect
 from gmr.metrics.statistics import Interval, holm
 from gmr.probe.sweep.cells import Cell
 from gmr.probe.sweep.choose import Choice
+from gmr.probe.sweep.contents import Contents
 from gmr.probe.sweep.files import RunResult, read_result
 from gmr.probe.sweep.plan import ContrastSection, Plan
-from gmr.probe.sweep.runs import reported_runs
-from gmr.probe.sweep.sweep import Sweep
 from gmr.probe.sweep.verdict import Verdict, verdict
 
 POINTS = 100.0
@@ -82,7 +81,7 @@ class Analysis:
     num_missing: int
 
 
-def analyse(sweep: Sweep) -> Analysis:
+def analyse(sweep: Contents) -> Analysis:
     """The analysis of what is finished of a sweep, from its files alone.
 
     Raises:
@@ -102,14 +101,13 @@ def analyse(sweep: Sweep) -> Analysis:
     return Analysis(plan, cells, contrasts, missing)
 
 
-def _cell_result(sweep: Sweep, cell: Cell) -> CellResult:
+def _cell_result(sweep: Contents, cell: Cell) -> CellResult:
     choice = sweep.choice(cell.name)
     runs: dict[int, RunResult] = {}
-    if choice is not None:
-        for spec in reported_runs(sweep.plan, cell, learning_rate=choice.learning_rate):
-            result = read_result(sweep.runs_dir / spec.name, spec)
-            if result is not None:
-                runs[spec.seed] = result
+    for spec in sweep.reported(cell.name):
+        result = read_result(sweep.runs_dir / spec.name, spec)
+        if result is not None:
+            runs[spec.seed] = result
     trained = {seed: run for seed, run in runs.items() if run.outcome == "trained"}
     tables = _tables(trained, depth=None) if trained else {}
     return CellResult(

@@ -74,8 +74,10 @@ def recipe_of(plan: Plan, cell: Cell, *, learning_rate: float | None, seed: int)
         recipe = load_recipe(plan.recipe, [*changes, name])
     except ConfigError as error:
         raise ConfigError(f"plan {plan.name!r}, cell {cell.name!r}: {error}") from error
+    if recipe.head is None or recipe.head.kind != "random_projection":
+        return recipe
     # A direction drawn at random is part of the luck that seeds are there for.
-    return recipe if recipe.head is None else replace(recipe, head=replace(recipe.head, seed=seed))
+    return replace(recipe, head=replace(recipe.head, seed=seed))
 
 
 def _rates(plan: Plan, name: str, section: CellSection) -> tuple[float, ...]:

@@ -1,13 +1,12 @@
 """The learning rate of a cell: the one whose runs do best on the development tasks, by the same budget for all."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from gmr.probe.sweep.cells import Cell
 from gmr.probe.sweep.files import read_result
-from gmr.probe.sweep.plan import Plan
-from gmr.probe.sweep.runs import lone_rate, tuning_runs
+from gmr.probe.sweep.runs import RunSpec, lone_rate
 
 
 @dataclass(frozen=True)
@@ -32,23 +31,35 @@ class Choice:
         return len(self.values) > 2 and self.learning_rate in (min(self.values), max(self.values))
 
 
-def choose(plan: Plan, cells: Mapping[str, Cell], name: str, runs_dir: Path) -> Choice | None:
+def choose(
+    cells: Mapping[str, Cell], name: str, tuning: Sequence[RunSpec], *, runs_dir: Path
+) -> Choice | None:
     """The choice of a cell; None while a tuning run is missing.
 
     Where several rates do equally well it is the smallest; where all diverge it is, too.
+
+    Args:
+        cells: All cells.
+        name: Of the one.
+        tuning: The runs that choose, of all cells.
+        runs_dir: Where their directories are.
     """
     cell = cells[name]
     if cell.tuned_as is not None:
-        found = choose(plan, cells, cell.tuned_as, runs_dir)
+        found = choose(cells, cell.tuned_as, tuning, runs_dir=runs_dir)
         return found and Choice(name, found.learning_rate, found.values, cell.tuned_as)
     if not cell.is_tuned:
         return Choice(name, lone_rate(cell), {})
     values: dict[float, list[float | None]] = {}
-    for spec in tuning_runs(plan, {name: cell}):
+    for spec in tuning:
+        if spec.cell != name:
+            continue
         result = read_result(runs_dir / spec.name, spec)
         if result is None or spec.learning_rate is None:
             return None
         values.setdefault(spec.learning_rate, []).append(result.dev)
+    if not values:
+        return None
     means = {rate: _mean(row) for rate, row in values.items()}
     best = max(means, key=lambda rate: (-1.0 if means[rate] is None else float(means[rate] or 0.0), -rate))
     return Choice(name, best, means)

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from gmr.core.files import atomic_write_json, atomic_write_text, parse_json_object, read_text
 from gmr.probe.sweep.analysis import Analysis, analyse
+from gmr.probe.sweep.contents import read_contents
 from gmr.probe.sweep.figures import curve_panels, effect_plot
 from gmr.probe.sweep.files import RUN
-from gmr.probe.sweep.sweep import Sweep, open_sweep
 from gmr.probe.sweep.tables import (
     SIGNIFICANT,
     Rows,
@@ -29,17 +29,16 @@ WEIGHTS = ("weight_positive", "weight_negative")
 LOSSES = ("sft_loss", "contrastive_loss")
 
 
-def write_report(sweep: Sweep | Path) -> Analysis:
+def write_report(folder: Path) -> Analysis:
     """Write ``report.html``, ``report.md`` and ``analysis.json`` beside the runs of a sweep; returns what they say.
 
     Raises:
         DataError: The folder is no sweep's, or a file of it is not as its run left it.
     """
-    opened = open_sweep(sweep) if isinstance(sweep, Path) else sweep
-    analysis = analyse(opened)
-    atomic_write_json(opened.folder / NUMBERS, to_json(analysis))
-    atomic_write_text(opened.folder / MARKDOWN, render(analysis, style="markdown"))
-    atomic_write_text(opened.folder / PAGE, to_page(analysis))
+    analysis = analyse(read_contents(folder))
+    atomic_write_json(folder / NUMBERS, to_json(analysis))
+    atomic_write_text(folder / MARKDOWN, render(analysis, style="markdown"))
+    atomic_write_text(folder / PAGE, to_page(analysis))
     return analysis
 
 

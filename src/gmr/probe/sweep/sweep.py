@@ -1,6 +1,7 @@
 """A sweep: the runs of a plan, as many at a time as wanted, from where an earlier one stopped."""
 
 import logging
+import shutil
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -14,9 +15,10 @@ from gmr.core.errors import ConfigError, DataError, GmrError, ModelError
 from gmr.core.files import atomic_write_json, atomic_write_text
 from gmr.probe.sweep.cells import Cell, cells_of
 from gmr.probe.sweep.choose import Choice, choose
+from gmr.probe.sweep.contents import PLAN, RUNS, write_index
 from gmr.probe.sweep.estimate import Estimator, Work
 from gmr.probe.sweep.execute import held_out_tasks
-from gmr.probe.sweep.files import SPEC, is_done, last_step, read_cost
+from gmr.probe.sweep.files import DONE, SPEC, TRAINING, is_done, last_step, read_cost
 from gmr.probe.sweep.launch import OVER, Submit
 from gmr.probe.sweep.plan import Plan, load_plan
 from gmr.probe.sweep.runs import RunSpec, reported_runs, tuning_runs
@@ -26,7 +28,7 @@ from gmr.train.sources import load_dev_tasks
 from gmr.train.workers import POLL_S
 
 logger = logging.getLogger(__name__)
-PLAN, RUNS, CHOICES = "plan.toml", "runs", "choices.json"
+CHOICES = "choices.json"
 
 
 @dataclass
@@ -97,7 +99,7 @@ class Sweep:
 
     def choice(self, name: str) -> Choice | None:
         """The learning rate of a cell; None while it is not chosen."""
-        return choose(self.plan, self.cells, name, self.runs_dir)
+        return choose(self.cells, name, self.tuning, runs_dir=self.runs_dir)
 
     def table(self) -> list[PlannedRun]:
         """The runs, cell by cell: those that choose, then those that are reported."""
@@ -166,6 +168,8 @@ class Sweep:
             GmrError: A run failed; it is named, and the others stay as they are.
         """
         self._claim()
+        self._write_index()
+        self._sweep_up()
         rows = self.table()
         num_left = sum(row.num_runs - row.num_done for row in rows)
         if num_left:
@@ -180,7 +184,7 @@ class Sweep:
                 ) as bar,
             ):
                 self._run_all(submit, bar)
-        self._write_choices()
+        self._write_index()
 
     def _run_all(self, submit: Submit, bar: "tqdm[None]") -> None:
         state = _State()
@@ -194,7 +198,7 @@ class Sweep:
                     continue
                 state.started.add(spec.name)
                 folder = self.runs_dir / spec.name
-                if is_done(folder, spec) and not (folder / "training").exists():
+                if is_done(folder, spec):
                     done_s += self._estimator.work(spec).seconds
                     bar.initial = bar.n = round(done_s)
                     continue
@@ -209,6 +213,8 @@ class Sweep:
                 if choice is not None:
                     waiting.remove(name)
                     start(reported_runs(self.plan, self.cells[name], learning_rate=choice.learning_rate))
+            if any(choice is not None for _, choice in ready):
+                self._write_index()
             before = len(state.pending)
             while state.pending and len(state.pending) == before:
                 finished, _ = wait(state.pending, timeout=POLL_S, return_when=FIRST_COMPLETED)
@@ -239,30 +245,35 @@ class Sweep:
                 )
         atomic_write_text(path, to_toml(self.plan))
 
-    def _write_choices(self) -> None:
-        choices = [self.choice(name) for name in self.cells]
+    def _sweep_up(self) -> None:
+        """Delete what a run that was killed at the very end, after its signature, left of its training."""
+        for folder in self.runs_dir.iterdir() if self.runs_dir.is_dir() else ():
+            if (folder / DONE).is_file() and (folder / TRAINING).is_dir():
+                shutil.rmtree(folder / TRAINING)
+
+    def _write_index(self) -> None:
+        """Keep which runs belong to the plan, and the rates that are chosen."""
+        tuning = tuning_runs(self.plan, self.cells)
+        choices = {
+            name: choice
+            for name in self.cells
+            if (choice := choose(self.cells, name, tuning, runs_dir=self.runs_dir)) is not None
+        }
+        reported = [
+            spec
+            for name, choice in choices.items()
+            for spec in reported_runs(self.plan, self.cells[name], learning_rate=choice.learning_rate)
+        ]
+        write_index(self.folder, [*tuning, *reported])
         records = {
-            choice.cell: {
+            name: {
                 "learning_rate": choice.learning_rate,
                 "tuned_as": choice.tuned_as,
                 "dev": {str(rate): value for rate, value in choice.values.items()},
             }
-            for choice in choices
-            if choice is not None
+            for name, choice in choices.items()
         }
         atomic_write_json(self.folder / CHOICES, records)
-
-
-def open_sweep(folder: Path) -> Sweep:
-    """The sweep whose plan stands in a folder.
-
-    Raises:
-        DataError: There is none.
-    """
-    path = folder / PLAN
-    if not path.is_file():
-        raise DataError(f"{folder}: no {PLAN}, so not the output of gmr probe sweep")
-    return Sweep(load_plan(path), folder)
 
 
 def _some_rate(cell: Cell) -> float | None:

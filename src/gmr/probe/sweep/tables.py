@@ -139,7 +139,7 @@ def how(analysis: Analysis) -> str:
         f" Learning rates were chosen on the development tasks with seeds {', '.join(map(str, plan.tuning.seeds))}, as "
         "many for every cell; the test was not looked at for it."
         if len(plan.tuning.learning_rates) > 1
-        else ""
+        else " Learning rates were given, not chosen: an objective may be at a disadvantage by its rate."
     )
     single = (
         " With one seed the intervals say nothing about the luck of training." if len(plan.seeds) == 1 else ""
