@@ -8,7 +8,7 @@ def save_embedder(folder, similarity="cosine", prompts=None):
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
 
-    from gmr.modeling.loading import no_progress_bar
+    from gmr.modeling.checkpoint import no_progress_bar
 
     with no_progress_bar():
         modules = [Transformer(str(tiny_checkpoint("qwen3"))), Pooling(32, "lasttoken")]

@@ -179,7 +179,7 @@ def _load(name: str, *, dtype: str, device: str | None) -> Any:
         raise UsageError("an embedder needs sentence-transformers: pip install 'gmr-rerank[bench]'")
     from sentence_transformers import SentenceTransformer
 
-    from gmr.modeling.loading import no_progress_bar
+    from gmr.modeling.checkpoint import no_progress_bar
 
     try:
         with no_progress_bar():

@@ -25,10 +25,10 @@ from gmr.first_stage.vectors import VectorFolder
 from gmr.inference.batching import token_budget_batches
 from gmr.modeling.folders import read_folder, read_json, resolve_folder
 from gmr.modeling.identity import model_digest
-from gmr.modeling.loading import load_reader
 from gmr.modeling.model import RerankModel, pool_last
 from gmr.modeling.precision import fast_products
 from gmr.modeling.processor import Prompt, PromptProcessor
+from gmr.modeling.readers import load_reader
 from gmr.modeling.templates import Side, TokenId
 
 # The side of a pair that an embedding does not have; the prompt has no place for it.

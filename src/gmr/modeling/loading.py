@@ -1,18 +1,16 @@
 """Loading a reranker: from a plain checkpoint, a LoRA adapter, a CrossEncoder folder or a folder we saved."""
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from gmr.core.errors import ModelError
 from gmr.modeling.adapters import load_adapter
-from gmr.modeling.backbones import BACKBONES, architecture_name, backbone_facts
+from gmr.modeling.backbones import BACKBONES
+from gmr.modeling.checkpoint import load_backbone, move_model, read_model_config
 from gmr.modeling.compilation import compile_layers, compiler_errors
 from gmr.modeling.encoder import EncoderModel
 from gmr.modeling.folders import (
@@ -21,7 +19,6 @@ from gmr.modeling.folders import (
     ModelFolder,
     is_hub_id,
     read_folder,
-    read_json,
     resolve_folder,
 )
 from gmr.modeling.heads import HeadConfig
@@ -30,20 +27,15 @@ from gmr.modeling.precision import fast_products
 from gmr.modeling.processor import PromptProcessor
 from gmr.modeling.quantization import QUANTIZATIONS
 from gmr.modeling.self_check import check_forked, check_model, check_packed
-from gmr.modeling.templates import Template
 
 logger = logging.getLogger(__name__)
 
-DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 # Published checkpoints keep a head of their own beside the backbone: prefix of its tensors -> head.
 _OWN_HEADS = {"jina-reranker-m0": ("score.", HeadConfig(kind="mlp", bias=2.65))}
 ENGINES = ("packed", "forked", "padded", "invariant")
 # From the fastest to the one that always works, and what each must pass.
 LADDER: tuple[str, ...] = ("packed", "forked", "padded")
 CHECKS = {"packed": check_packed, "forked": check_forked, "invariant": check_packed}
-_QUIET_BELOW_BYTES = 2**30
-# The language-model head, which embedding models are published without.
-HEAD = "lm_head.weight"
 
 
 def load_model(
@@ -103,12 +95,12 @@ def load_model(
         adapter = folder.path
     # An adapter that says nothing of its prompt and head (one that PEFT wrote) has those of its base.
     described = folder if folder.settings or folder.answers is not None else base
-    config = _read_config(base.path)
+    config = read_model_config(base.path)
     processor = _load_processor(
         described, base, config, template=template, max_tokens=max_tokens, answers=answers
     )
     head, head_weights = _read_head(described, base, processor)
-    backbone = _load_backbone(base.path, config, dtype=dtype, own_head=head_weights is not None)
+    backbone = load_backbone(base.path, config, dtype=dtype, own_head=head_weights is not None)
     # An adapter trained on this model names it so: a hub id is portable, the cache folder of a download is not.
     name = folder.base or str(name_or_path)
     backbone.name_or_path = name if is_hub_id(name) else str(base.path.resolve())
@@ -123,7 +115,7 @@ def load_model(
         if quantize not in QUANTIZATIONS:
             raise ModelError(f"quantize {quantize!r} is unknown; known are {', '.join(QUANTIZATIONS)}")
         QUANTIZATIONS[quantize](model)  # before the move: a GPU holds the rounded weights alone
-    _move(model, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    move_model(model, device or ("cuda" if torch.cuda.is_available() else "cpu"))
     if answers is None:
         _check_answers(model, described)
     if engine not in ("auto", *ENGINES):
@@ -139,44 +131,6 @@ def load_model(
         if self_check:
             check_model(model)
         model.engine = choose_engine(model, engine, check=self_check)
-    return model
-
-
-def load_reader(
-    name_or_path: str | Path,
-    *,
-    template: Template,
-    dtype: str = "float32",
-    device: str | torch.device | None = None,
-    max_tokens: int | None = None,
-) -> RerankModel:
-    """A model that reads prompts of ``template`` for their hidden states; it has no answers, and no scores.
-
-    Args:
-        name_or_path: as for `load_model`: a plain checkpoint, with or without a language-model head, or a LoRA adapter.
-        template: prompt without answers.
-        dtype: of the weights: float32, bfloat16, float16, or auto for that of the checkpoint.
-        device: where to put the model; None for a GPU if there is one.
-        max_tokens: longest prompt; None for the template's.
-
-    Raises:
-        ModelError: if the model cannot be loaded as it is described.
-    """
-    folder = read_folder(resolve_folder(name_or_path))
-    base = folder if folder.base is None else read_folder(resolve_folder(folder.base))
-    config = _read_config(base.path)
-    has_tokenizer = (folder.path / "tokenizer_config.json").is_file()
-    processor = PromptProcessor.from_pretrained(
-        folder.path if has_tokenizer else base.path,
-        template=template,
-        max_tokens=max_tokens or template.max_tokens,
-        config=config.to_dict(),
-    )
-    backbone = _load_backbone(base.path, config, dtype=dtype, own_head=False, needs_head=False)
-    if folder.base is not None:
-        backbone = load_adapter(backbone, folder.path, dtype=backbone.dtype)
-    model = RerankModel(backbone, processor)
-    _move(model, device or ("cuda" if torch.cuda.is_available() else "cpu"))
     return model
 
 
@@ -225,22 +179,6 @@ def choose_engine(model: RerankModel, engine: str, *, check: bool) -> str:
     raise ModelError(f"engine {engine!r} cannot be used with this model: {fault}") from fault
 
 
-def _read_config(path: Path) -> Any:
-    """Configuration of the checkpoint in ``path``, of a supported family."""
-    where = path / "config.json"
-    raw = read_json(where)
-    if not isinstance(raw, dict) or "model_type" not in raw:
-        raise ModelError(f"{where}: no model_type")
-    try:
-        # From the dictionary, never by AutoConfig from the folder: an auto_map in it is not even looked at.
-        raw.pop("auto_map", None)
-        config = transformers.AutoConfig.for_model(**raw)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise ModelError(f"{where}: {_first_line(error)}") from error
-    backbone_facts(config, where=str(where))
-    return config
-
-
 def _load_processor(
     described: ModelFolder,
     base: ModelFolder,
@@ -259,93 +197,6 @@ def _load_processor(
         answers=answers,
         config=config.to_dict(),
     )
-
-
-def _move(model: RerankModel, device: str | torch.device) -> None:
-    """``model`` on ``device``, in evaluation mode."""
-    try:
-        model.to(device).eval()
-    except torch.OutOfMemoryError as error:
-        raise ModelError(
-            f"the model does not fit into the memory of {device}: {_first_line(error)}"
-        ) from error
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        raise ModelError(f"device {str(device)!r} cannot be used: {_first_line(error)}") from error
-
-
-def _load_backbone(path: Path, config: Any, *, dtype: str, own_head: bool, needs_head: bool = True) -> Any:
-    """The backbone with every tensor it describes read from the folder; zeros for a head that nobody needs."""
-    if dtype != "auto" and dtype not in DTYPES:
-        raise ModelError(f"dtype {dtype!r} is unknown; known are auto, {', '.join(DTYPES)}")
-    facts = backbone_facts(config, where=str(path))
-    name = architecture_name(config)
-    architecture = getattr(transformers, name)
-    # The pooler is a head for another task: it would be trained on nothing.
-    options = {"add_pooling_layer": False} if name == "BertModel" else {}
-    _check_size(path, architecture, config)
-    try:
-        size = sum(file.stat().st_size for file in path.glob("model*.safetensors"))
-        with no_progress_bar(size), _no_report():
-            backbone, report = architecture.from_pretrained(
-                str(path),
-                config=config,
-                dtype=DTYPES.get(dtype, "auto"),
-                use_safetensors=True,
-                local_files_only=True,
-                output_loading_info=True,
-                **options,
-            )
-    except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
-        raise ModelError(f"{path}: the weights cannot be loaded: {_first_line(error)}") from error
-    missing = sorted(report["missing_keys"])
-    if not needs_head and HEAD in missing:
-        torch.nn.init.zeros_(backbone.get_output_embeddings().weight)
-        missing.remove(HEAD)
-    if missing:
-        raise ModelError(
-            f"{path}: {len(missing)} tensors that {name} needs are not in the checkpoint"
-            f" ({', '.join(missing[:4])}{', ...' if len(missing) > 4 else ''});"
-            " it is incomplete or of another family"
-        )
-    unexpected = [] if own_head or facts.is_encoder else sorted(report["unexpected_keys"])
-    if unexpected:
-        logger.warning("%s: %d tensors are not used: %s", path, len(unexpected), ", ".join(unexpected[:4]))
-    return backbone
-
-
-def _check_size(path: Path, architecture: Any, config: Any) -> None:
-    """Refuses a config that describes far more parameters than the files hold, before taking memory."""
-    held = 0
-    for file in sorted(path.glob("model*.safetensors")):
-        try:
-            with safe_open(str(file), framework="pt") as tensors:
-                for name in tensors.keys():  # noqa: SIM118 (a safe_open file is no mapping)
-                    size = 1
-                    for side in tensors.get_slice(name).get_shape():
-                        size *= side
-                    held += size
-        except (OSError, SafetensorError) as error:
-            raise ModelError(f"{file}: not a readable safetensors file: {_first_line(error)}") from error
-    try:
-        with torch.device("meta"):
-            described = sum(parameter.numel() for parameter in architecture(config).parameters())
-    except (
-        ValueError,
-        TypeError,
-        KeyError,
-        AttributeError,
-        RuntimeError,
-        ZeroDivisionError,
-        IndexError,
-    ) as error:
-        raise ModelError(
-            f"{path / 'config.json'}: no model can be built from it: {_first_line(error)}"
-        ) from error
-    if described > 2 * held:
-        raise ModelError(
-            f"{path}: config.json describes {described:,} parameters, the safetensors files hold {held:,};"
-            " the checkpoint is incomplete (are all shards of the index there?)"
-        )
 
 
 def _read_head(
@@ -406,34 +257,3 @@ def _check_answers(model: RerankModel, folder: ModelFolder) -> None:
             f" the answers of template {name!r} are {answers.positive} and {answers.negative};"
             " give template= as the model was trained"
         )
-
-
-@contextmanager
-def no_progress_bar(num_bytes: int = 0) -> Iterator[None]:
-    """No progress bar of transformers inside, unless ``num_bytes`` of weights take more than a moment."""
-    bars = transformers.utils.logging
-    if num_bytes > _QUIET_BELOW_BYTES or not bars.is_progress_bar_enabled():
-        yield
-        return
-    bars.disable_progress_bar()
-    try:
-        yield
-    finally:
-        bars.enable_progress_bar()
-
-
-@contextmanager
-def _no_report() -> Iterator[None]:
-    """No table of transformers inside of what is missing or not used: that is said here, in one line."""
-    logs = transformers.utils.logging
-    before = logs.get_verbosity()
-    logs.set_verbosity(max(before, logging.ERROR))
-    try:
-        yield
-    finally:
-        logs.set_verbosity(before)
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__

@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from gmr.core.errors import DataError, ModelError, NotFiniteError
 from gmr.core.files import umask
 from gmr.modeling.adapters import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from gmr.modeling.checkpoint import DTYPES, no_progress_bar
 from gmr.modeling.folders import HEAD_WEIGHTS, SETTINGS, is_hub_id, resolve_folder
 from gmr.modeling.heads import AnswerRows
-from gmr.modeling.loading import DTYPES, no_progress_bar
 from gmr.modeling.model import RerankModel
 from gmr.modeling.model_card import model_card
 from gmr.modeling.quantization import refuse_quantized

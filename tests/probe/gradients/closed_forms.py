@@ -153,7 +153,7 @@ LOSSES: dict[str, tuple[Loss, str, dict[str, Any]]] = {
 
 
 def graded(logits: Tensor, readout: str) -> Tensor:
-    """Of answers that are grades, the highest first: the mean grade, its odds, or the likeliest grade times its share."""
+    """Of answers that are grades, highest first: the mean grade, its odds, or the likeliest grade times its share."""
     shares = torch.exp(logits - torch.logsumexp(logits, -1, keepdim=True))
     highest = logits.shape[-1] - 1
     mean = sum((highest - place) * shares[..., place] for place in range(highest))
