@@ -143,7 +143,14 @@ def held_out_tasks(test: Mapping[str, Any]) -> Sequence[RerankTask]:
         return [select_queries(task, list(task.queries)[: test["limit"]])]
     if test["suite"] is None:
         raise DataError("the plan's test section names neither a suite nor a folder")
-    return suites.load(test["suite"], split=test["split"], task_types=test["task_types"], limit=test["limit"])
+    return suites.load(
+        test["suite"],
+        split=test["split"],
+        task_types=test["task_types"],
+        limit=test["limit"],
+        data_root=test["root"],
+        names=test["names"],
+    )
 
 
 def cut(

@@ -36,7 +36,9 @@ class HeldOutSection:
         suite: A suite of tasks.
         folder: A task in BEIR layout with candidates, in place of a suite.
         split: Of the suite or folder.
+        root: Folder with the data of a suite that is not embedded.
         task_types: Of the suite; none is all.
+        names: Patterns of names of the suite's tasks; none is all.
         limit: First so many queries of each task; none is all.
         measure: One for all tasks.
         depths: Measure also when the first so many candidates alone are reranked.
@@ -45,7 +47,9 @@ class HeldOutSection:
     suite: str | None = "glyphs"
     folder: Path | None = None
     split: str = "test"
+    root: str | None = None
     task_types: tuple[str, ...] | None = None
+    names: tuple[str, ...] | None = None
     limit: int | None = None
     measure: str = "ndcg@10"
     depths: tuple[int, ...] = ()
