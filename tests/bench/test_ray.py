@@ -14,6 +14,7 @@ from gmr.core.items import Image
 from gmr.core.nouns import Document
 from tests.bench.kill import files_of
 from tests.bench.suites import png
+from tests.helpers.turns import alone
 
 ray = pytest.importorskip("ray")
 OPTIONS = {"device": "cpu"}
@@ -21,11 +22,16 @@ OPTIONS = {"device": "cpu"}
 
 @pytest.fixture(scope="module", autouse=True)
 def cluster():
-    ray.init(
-        num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error", namespace="gmr-tests"
-    )
-    yield
-    ray.shutdown()
+    with alone("ray"):  # two clusters on one small machine starve each other
+        ray.init(
+            num_cpus=2,
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="error",
+            namespace="gmr-tests",
+        )
+        yield
+        ray.shutdown()
 
 
 def run_on_ray(bench: Bench, folder: Path, *, workers: int) -> None:
