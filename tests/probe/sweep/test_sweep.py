@@ -1,6 +1,8 @@
 """A sweep gives the same files whatever stopped it, and its report the same bytes from them."""
 
+import itertools
 import json
+import math
 import os
 import shutil
 import signal
@@ -15,10 +17,11 @@ import pytest
 
 from gmr.core.errors import ConfigError, DataError
 from gmr.probe.sweep import sweep as module
-from gmr.probe.sweep.analysis import analyse
+from gmr.probe.sweep.analysis import Analysis, analyse
 from gmr.probe.sweep.contents import read_contents
 from gmr.probe.sweep.execute import cut, execute
 from gmr.probe.sweep.files import CURVES, DONE, TRAINING
+from gmr.probe.sweep.levels import LEVELS
 from gmr.probe.sweep.plan import load_plan
 from gmr.probe.sweep.report import MARKDOWN, NUMBERS, PAGE, write_report
 from gmr.probe.sweep.sweep import Sweep
@@ -212,6 +215,84 @@ def test_a_sweep_that_is_killed_again_and_again_ends_with_the_same_files(
     assert done < NUM_RUNS
     subprocess.run(command, env=environment, check=True, capture_output=True)
     assert results(folder) == results(straight)
+
+
+def other_plan(page: Path, folder: Path) -> Path:
+    """Another question about the same cells, by other names, and one more."""
+    text = page.read_text().replace('name = "tiny"', 'name = "other"').replace("cells.sft", "cells.first")
+    text = text.replace('a = "sft"', 'a = "first"').replace('b = "sft"', 'b = "first"')
+    text = text.replace('recipe = "', f'recipe = "{page.parent}/')
+    path = folder / "other.toml"
+    path.write_text(text + '\n[cells.focal.set]\nobjective.weight = "focal"\n', encoding="utf-8")
+    return path
+
+
+def test_what_another_sweep_has_finished_is_taken_and_the_rest_is_made(
+    page: Path, straight: Path, tmp_path: Path
+) -> None:
+    plan = load_plan(other_plan(page, tmp_path))
+    made, taken = tmp_path / "made", tmp_path / "taken"
+    run_here(Sweep(plan, made))
+    sweep = Sweep(plan, taken, reuse=[straight.parent])
+    assert sweep.adopt() == NUM_RUNS
+    run_here(sweep)
+    for folder in (made, taken):
+        write_report(folder)
+    assert results(taken) == results(made)
+    costs = {cost.parent.name: cost.read_bytes() for cost in straight.glob("runs/contrastive*/cost.json")}
+    assert {name: (taken / "runs" / name / "cost.json").read_bytes() for name in costs} == costs
+
+
+def test_nothing_is_taken_that_differs_or_is_damaged(page: Path, straight: Path, tmp_path: Path) -> None:
+    for change in ("common.training.logging_steps=2", "common.training.max_steps=5", "test.depths=[2,3]"):
+        sweep = Sweep(load_plan(page, [change]), tmp_path / change, reuse=[straight])
+        of_tuning = 4 if change.startswith("test") else 0
+        assert sweep.adopt() == of_tuning
+    copy = tmp_path / "copy"
+    shutil.copytree(straight, copy)
+    path = next((copy / "runs").glob("sft.*.tuning.*")) / CURVES
+    path.write_text("step\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"curves\.csv: not as its run left it"):
+        Sweep(load_plan(page), tmp_path / "damaged", reuse=[copy]).adopt()
+    with pytest.raises(DataError, match="neither the folder of a sweep nor"):
+        Sweep(load_plan(page), tmp_path / "nothing", reuse=[tmp_path / "none"])
+
+
+def test_cells_that_do_not_rank_are_named_and_no_verdict_is_given(straight: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(straight, copy)
+    levels = json.loads((copy / LEVELS).read_text())
+    (task,) = levels["chance"]
+
+    def with_chance(value: float) -> Analysis:
+        (copy / LEVELS).write_text(json.dumps(levels | {"chance": {task: value}}), encoding="utf-8")
+        return write_report(copy)
+
+    worst = min(result.mean.interval.low for result in with_chance(0.0).cells if result.mean) / 100
+    assert not any(result.is_at_chance for result in with_chance(worst - 0.01).cells)
+    assert "Not above random order" not in (copy / MARKDOWN).read_text()
+    some = with_chance(worst)
+    assert sum(result.is_at_chance for result in some.cells) >= 1
+    none = with_chance(1.0)
+    assert all(result.is_at_chance for result in none.cells)
+    assert all(result.is_at_chance for result in none.contrasts)
+    assert none.contrasts[0].verdict == "cannot tell"
+    assert "Not above random order: sft, contrastive." in (copy / MARKDOWN).read_text()
+
+
+def test_chance_is_the_mean_over_all_orders(straight: Path) -> None:
+    """By hand: one of so many candidates is right, and stands at each rank equally often."""
+    levels = json.loads((straight / LEVELS).read_text())
+    task = dev_task()
+    expected = []
+    for query_id, row in task.first_stage.items():
+        gains = sorted((task.qrels[query_id].get(doc_id, 0) for doc_id in row), reverse=True)
+        orders = [
+            sum(gain / math.log2(rank + 2) for rank, gain in enumerate(order[:10]))
+            for order in itertools.permutations(gains)
+        ]
+        expected.append(float(np.mean(orders)) / max(orders))
+    assert list(levels["chance"].values()) == pytest.approx([np.mean(expected)])
 
 
 def test_another_sweeps_folder_is_refused(page: Path, straight: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ EPILOG = examples(
     "gmr probe sweep paper-combinations --quick",
     "gmr probe sweep paper-combinations --dry-run",
     "gmr probe sweep paper-combinations --output sweeps/table-1 --workers 2",
+    "gmr probe sweep paper-weights --reuse sweeps/table-1",
     "gmr probe sweep my-plan.toml --only sft --set seeds=[0,1] --set common.training.max_steps=100",
 )
 
@@ -52,6 +53,13 @@ def sweep(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the runs and how long they may take; make none.")
     ] = False,
+    reuse: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="DIR",
+            help="Another sweep, or a folder of sweeps: what is finished there is not made again; repeatable.",
+        ),
+    ] = None,
     only: Annotated[
         list[str] | None, typer.Option(metavar="CELL", help="Run this cell alone; repeatable.")
     ] = None,
@@ -78,7 +86,9 @@ def sweep(
 
     page = load_plan(plan, overrides or [], quick=quick)
     folder = output or Path("sweeps") / (f"{page.name}-quick" if quick else page.name)
-    opened = Sweep(page, folder, only=only or [])
+    opened = Sweep(page, folder, only=only or [], reuse=reuse or [])
+    if reuse and not dry_run:
+        print_note(f"{opened.adopt()} runs are taken from other sweeps")
     num_workers = workers or (1 if over is Over.ACCELERATE else _num_cores())
     rows = opened.table()
     if dry_run:

@@ -13,6 +13,7 @@ from gmr.probe.sweep.cells import Cell
 from gmr.probe.sweep.choose import Choice
 from gmr.probe.sweep.contents import Contents
 from gmr.probe.sweep.files import RunResult, read_result
+from gmr.probe.sweep.levels import LEVELS, Levels, read_levels
 from gmr.probe.sweep.plan import ContrastSection, Plan
 from gmr.probe.sweep.verdict import Verdict, verdict
 
@@ -34,6 +35,7 @@ class CellResult:
         num_diverged: Finished runs without a model.
         mean: Mean of task means, in points, over seeds and queries; None without a trained run.
         by_task: Task to mean over seeds and queries, in points.
+        chance: What random order gets on the same tasks, in points; None where the sweep does not hold it.
     """
 
     cell: Cell
@@ -43,6 +45,12 @@ class CellResult:
     num_diverged: int
     mean: Effect | None
     by_task: Mapping[str, float]
+    chance: float | None = None
+
+    @property
+    def is_at_chance(self) -> bool:
+        """Whether its interval does not lie wholly above random order: then it has learnt nothing that shows."""
+        return self.mean is not None and self.chance is not None and self.mean.interval.low <= self.chance
 
 
 @dataclass(frozen=True)
@@ -55,6 +63,7 @@ class ContrastResult:
         adjusted_p_value: After Holm's correction over the plan's contrasts; None as the effect.
         verdict: About the paper's claim; None where there is no claim or no effect.
         by_task: Task to effect with its interval, in points, not corrected.
+        is_at_chance: Neither cell is above random order: the effect is one of models that do not rank.
     """
 
     contrast: ContrastSection
@@ -62,6 +71,7 @@ class ContrastResult:
     adjusted_p_value: float | None
     verdict: Verdict | None
     by_task: Mapping[str, Interval]
+    is_at_chance: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,12 +83,14 @@ class Analysis:
         cells: In the order of the plan.
         contrasts: In the order of the plan.
         num_missing: Runs that are reported and not finished.
+        levels: What the test is worth without a model; None for a sweep that does not hold it.
     """
 
     plan: Plan
     cells: Sequence[CellResult]
     contrasts: Sequence[ContrastResult]
     num_missing: int
+    levels: Levels | None = None
 
 
 def analyse(sweep: Contents) -> Analysis:
@@ -88,7 +100,8 @@ def analyse(sweep: Contents) -> Analysis:
         DataError: A file is not as its run left it, or two runs were measured on other queries.
     """
     plan = sweep.plan
-    cells = [_cell_result(sweep, cell) for cell in sweep.cells.values()]
+    levels = read_levels(sweep.folder)
+    cells = [_cell_result(sweep, cell, levels) for cell in sweep.cells.values()]
     by_name = {result.cell.name: result for result in cells}
     contrasts = [_contrast_result(by_name, contrast) for contrast in plan.contrasts]
     known = [result for result in contrasts if result.effect is not None]
@@ -98,10 +111,10 @@ def analyse(sweep: Contents) -> Analysis:
         for result in contrasts
     ]
     missing = sum(result.num_wanted - len(result.runs) for result in cells)
-    return Analysis(plan, cells, contrasts, missing)
+    return Analysis(plan, cells, contrasts, missing, levels)
 
 
-def _cell_result(sweep: Contents, cell: Cell) -> CellResult:
+def _cell_result(sweep: Contents, cell: Cell, levels: Levels | None) -> CellResult:
     choice = sweep.choice(cell.name)
     runs: dict[int, RunResult] = {}
     for spec in sweep.reported(cell.name):
@@ -118,7 +131,15 @@ def _cell_result(sweep: Contents, cell: Cell) -> CellResult:
         num_diverged=len(runs) - len(trained),
         mean=crossed_effect(list(tables.values())) if tables else None,
         by_task={task: float(table.mean()) for task, table in tables.items()},
+        chance=_chance(sweep, levels, list(tables)) if levels and tables else None,
     )
+
+
+def _chance(sweep: Contents, levels: Levels, tasks: Sequence[str]) -> float:
+    unknown = [task for task in tasks if task not in levels.chance]
+    if unknown:
+        raise DataError(f"{sweep.folder / LEVELS}: says nothing of {unknown[0]!r}; run the sweep again")
+    return POINTS * float(np.mean([levels.chance[task] for task in tasks]))
 
 
 def _contrast_result(cells: Mapping[str, CellResult], contrast: ContrastSection) -> ContrastResult:
@@ -135,12 +156,15 @@ def _contrast_result(cells: Mapping[str, CellResult], contrast: ContrastSection)
     differences = {task: a[task] - b[task] for task in a}
     effect = crossed_effect(list(differences.values()))
     paper = contrast.paper
+    at_chance = all(cells[name].is_at_chance for name in (contrast.a, contrast.b))
+    found = None if paper is None else verdict(effect.interval, paper.claim, within=paper.within)
     return ContrastResult(
         contrast=contrast,
         effect=effect,
         adjusted_p_value=None,
-        verdict=None if paper is None else verdict(effect.interval, paper.claim, within=paper.within),
+        verdict="cannot tell" if found and at_chance else found,
         by_task={task: crossed_effect([table]).interval for task, table in differences.items()},
+        is_at_chance=at_chance,
     )
 
 

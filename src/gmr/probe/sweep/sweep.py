@@ -20,8 +20,10 @@ from gmr.probe.sweep.estimate import Estimator, Work
 from gmr.probe.sweep.execute import held_out_tasks
 from gmr.probe.sweep.files import DONE, SPEC, TRAINING, is_done, last_step, read_cost
 from gmr.probe.sweep.launch import OVER, Submit
+from gmr.probe.sweep.levels import levels_of, write_levels
 from gmr.probe.sweep.plan import Plan, load_plan
-from gmr.probe.sweep.runs import RunSpec, reported_runs, tuning_runs
+from gmr.probe.sweep.reuse import FinishedRuns
+from gmr.probe.sweep.runs import RunSpec, facts_of, reported_runs, tuning_runs
 from gmr.train.arguments import check_names
 from gmr.train.recipe import Recipe
 from gmr.train.sources import load_dev_tasks
@@ -69,13 +71,16 @@ class Sweep:
         plan: What to run.
         folder: Where; made when missing.
         only: Names of the cells to run; none is all. A cell that is tuned as another needs that one's tuning too.
+        reuse: Folders of other sweeps, or of such folders: a run that one of them has finished is not made again.
 
     Raises:
         ConfigError: A cell that is not there, a recipe that cannot be made, or another sweep's folder.
         DataError: A folder that holds something else.
     """
 
-    def __init__(self, plan: Plan, folder: Path, *, only: Sequence[str] = ()) -> None:
+    def __init__(
+        self, plan: Plan, folder: Path, *, only: Sequence[str] = (), reuse: Sequence[Path] = ()
+    ) -> None:
         self.plan = plan
         self.folder = folder
         self.cells = cells_of(plan)
@@ -90,6 +95,7 @@ class Sweep:
         for name in self.wanted:  # a cell that cannot be built is told now, not after hours of others
             for spec in reported_runs(plan, self.cells[name], learning_rate=_some_rate(self.cells[name])):
                 _check_recipe(plan, name, spec)
+        self._finished = FinishedRuns(reuse)
         self._estimator = Estimator(load_test=held_out_tasks, load_dev=load_dev_tasks)
 
     @property
@@ -156,6 +162,25 @@ class Sweep:
                     expected += self._estimator.work(spec).seconds
         return taken / expected if expected else None
 
+    def adopt(self) -> int:
+        """Take what other sweeps have finished, as far as it is known which runs are wanted; returns how many.
+
+        Raises:
+            DataError: Another sweep's folder, or a file of a finished run that is not as it was left.
+        """
+        self._claim()
+        taken = sum(self._adopt(spec) for spec in self.tuning)
+        for name in self.wanted:
+            choice = self.choice(name)
+            if choice is not None:
+                specs = reported_runs(self.plan, self.cells[name], learning_rate=choice.learning_rate)
+                taken += sum(self._adopt(spec) for spec in specs)
+        return taken
+
+    def _adopt(self, spec: RunSpec) -> bool:
+        folder = self.runs_dir / spec.name
+        return not is_done(folder, spec) and self._finished.adopt(spec, folder)
+
     def run(self, *, num_workers: int, over: str = "processes", progress: bool = True) -> None:
         """Make every run that is not made yet; stopped at any time, the same call goes on.
 
@@ -167,7 +192,9 @@ class Sweep:
         Raises:
             GmrError: A run failed; it is named, and the others stay as they are.
         """
-        self._claim()
+        self.adopt()
+        tasks = held_out_tasks(facts_of(self.plan.test))
+        write_levels(levels_of(tasks, measure=self.plan.test.measure), self.folder)
         self._write_index()
         self._sweep_up()
         rows = self.table()
@@ -198,7 +225,7 @@ class Sweep:
                     continue
                 state.started.add(spec.name)
                 folder = self.runs_dir / spec.name
-                if is_done(folder, spec):
+                if is_done(folder, spec) or self._adopt(spec):
                     done_s += self._estimator.work(spec).seconds
                     bar.initial = bar.n = round(done_s)
                     continue

@@ -39,7 +39,14 @@ def contrast_rows(analysis: Analysis) -> tuple[list[str], Rows]:
 
 def cell_rows(analysis: Analysis) -> tuple[list[str], Rows]:
     """Heading and rows of the cells: rate, seeds, mean."""
-    header = ["cell", "learning rate", "seeds", f"{analysis.plan.test.measure}, points [95 %]", "over seeds"]
+    header = [
+        "cell",
+        "learning rate",
+        "seeds",
+        f"{analysis.plan.test.measure}, points [95 %]",
+        "over seeds",
+        "",
+    ]
     return header, [_cell_row(result) for result in analysis.cells]
 
 
@@ -99,6 +106,12 @@ def summary_lines(analysis: Analysis) -> list[str]:
             else ""
         )
         lines.append(f"{contrast.name}: {span(result.effect.interval)} points, {found}{claim}.")
+    unlearnt = [result.cell.name for result in analysis.cells if result.is_at_chance]
+    if unlearnt:
+        lines.append(
+            f"Not above random order: {', '.join(unlearnt)}. Differences between such cells say nothing about "
+            "objectives; train for longer."
+        )
     if analysis.num_missing:
         lines.append(f"{analysis.num_missing} runs are not finished: the same sweep goes on with them.")
     return lines
@@ -141,12 +154,19 @@ def how(analysis: Analysis) -> str:
         if len(plan.tuning.learning_rates) > 1
         else " Learning rates were given, not chosen: an objective may be at a disadvantage by its rate."
     )
+    level = ""
+    if analysis.levels is not None:
+        chance, first_stage = (
+            100 * sum(row.values()) / len(row)
+            for row in (analysis.levels.chance, analysis.levels.first_stage)
+        )
+        level = f" Without a model: {chance:.2f} in random order, {first_stage:.2f} in the order of the first stage."
     single = (
         " With one seed the intervals say nothing about the luck of training." if len(plan.seeds) == 1 else ""
     )
     return (
-        f"Measured: {parse_measure(test.measure)} on {where}{some}; every task weighs the same. Recipe {plan.recipe}, "
-        f"{seeds}. Effects are paired over seeds and queries; intervals are over both: Student's t over seeds, a "
+        f"Measured: {parse_measure(test.measure)} on {where}{some}; every task weighs the same.{level} "
+        f"Recipe {plan.recipe}, {seeds}. Effects are paired over seeds and queries; intervals are over both: Student's t over seeds, a "
         f"bootstrap over the queries of each task. p is corrected by Holm over this plan's contrasts.{tuned}{single}"
     )
 
@@ -159,6 +179,7 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
         "measure": analysis.plan.test.measure,
         "rule": RULE,
         "num_missing": analysis.num_missing,
+        "levels": asdict(analysis.levels) if analysis.levels else None,
         "contrasts": [
             {
                 **{name: getattr(result.contrast, name) for name in ("name", "a", "b", "depth_a", "depth_b")},
@@ -166,6 +187,7 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
                 "adjusted_p_value": result.adjusted_p_value,
                 "paper": asdict(result.contrast.paper) if result.contrast.paper else None,
                 "verdict": result.verdict,
+                "is_at_chance": result.is_at_chance,
                 "by_task": {task: asdict(interval) for task, interval in result.by_task.items()},
             }
             for result in analysis.contrasts
@@ -182,6 +204,8 @@ def to_json(analysis: Analysis) -> dict[str, Any]:
                 "seeds": sorted(result.runs),
                 "num_diverged": result.num_diverged,
                 "mean": _effect(result.mean),
+                "chance": result.chance,
+                "is_at_chance": result.is_at_chance,
                 "by_task": dict(result.by_task),
             }
             for result in analysis.cells
@@ -217,7 +241,8 @@ def _cell_row(result: CellResult) -> list[str]:
     if result.num_diverged:
         seeds += f", {result.num_diverged} diverged"
     if result.mean is None:
-        return [result.cell.name, rate, seeds, "–", "–"]
+        return [result.cell.name, rate, seeds, "–", "–", ""]
     mean = result.mean.interval
     spread = f"± {result.mean.seed_deviation:.2f}" if result.mean.num_seeds > 1 else "–"
-    return [result.cell.name, rate, seeds, f"{mean.mean:.2f} [{mean.low:.2f}, {mean.high:.2f}]", spread]
+    value = f"{mean.mean:.2f} [{mean.low:.2f}, {mean.high:.2f}]"
+    return [result.cell.name, rate, seeds, value, spread, "not above chance" if result.is_at_chance else ""]
