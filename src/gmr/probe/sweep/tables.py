@@ -166,8 +166,9 @@ def how(analysis: Analysis) -> str:
     )
     return (
         f"Measured: {parse_measure(test.measure)} on {where}{some}; every task weighs the same.{level} "
-        f"Recipe {plan.recipe}, {seeds}. Effects are paired over seeds and queries; intervals are over both: Student's t over seeds, a "
-        f"bootstrap over the queries of each task. p is corrected by Holm over this plan's contrasts.{tuned}{single}"
+        f"Recipe {plan.recipe}, {seeds}. Effects are paired over seeds and queries; intervals are over both: Student's "
+        "t over seeds, a bootstrap over the queries of each task. p is corrected by Holm over this plan's "
+        f"contrasts.{tuned}{single}"
     )
 
 
