@@ -23,7 +23,7 @@ from gmr.probe.sweep.execute import cut, execute
 from gmr.probe.sweep.files import CURVES, DONE, TRAINING
 from gmr.probe.sweep.levels import LEVELS
 from gmr.probe.sweep.plan import load_plan
-from gmr.probe.sweep.report import MARKDOWN, NUMBERS, PAGE, write_report
+from gmr.probe.sweep.report import FIGURES, MARKDOWN, NUMBERS, PAGE, write_report
 from gmr.probe.sweep.sweep import Sweep
 from tests.probe.sweep.tiny import PLAN, results, write_plan
 from tests.train.data import dev_task
@@ -127,7 +127,11 @@ def test_a_report_from_the_files_alone_is_the_same_bytes(
     monkeypatch.setattr("gmr.probe.sweep.cells.load_recipe", None)
     copy = tmp_path / "copy"
     shutil.copytree(straight, copy)
-    before = {name: (copy / name).read_bytes() for name in (PAGE, MARKDOWN, NUMBERS)}
+    figures = [f"{FIGURES}/{path.name}" for path in (straight / FIGURES).iterdir()]
+    assert sorted(figures) == [
+        f"{FIGURES}/{name}.svg" for name in ("development", "effects", "losses", "weights")
+    ]
+    before = {name: (copy / name).read_bytes() for name in (PAGE, MARKDOWN, NUMBERS, *figures)}
     for name in before:
         (copy / name).unlink()
     write_report(copy)

@@ -1,6 +1,6 @@
 """The report of a sweep, made from its files alone: the same files give the same bytes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gmr.core.files import atomic_write_json, atomic_write_text, parse_json_object, read_text
@@ -23,45 +23,75 @@ from gmr.probe.sweep.tables import (
 from gmr.probe.sweep.verdict import CERTAINTIES, RULE
 from gmr.reports.experiment import Curve
 from gmr.reports.html import Markup, page, table, tag
+from gmr.reports.standalone import standalone
 
-PAGE, MARKDOWN, NUMBERS = "report.html", "report.md", "analysis.json"
-WEIGHTS = ("weight_positive", "weight_negative")
-LOSSES = ("sft_loss", "contrastive_loss")
+PAGE, MARKDOWN, NUMBERS, FIGURES = "report.html", "report.md", "analysis.json", "figures"
+EFFECTS, WEIGHTS, LOSSES, DEVELOPMENT = "effects", "weights", "losses", "development"
+TRAINING_FIGURES = {
+    WEIGHTS: (
+        "What the objectives still push",
+        "Mean size of the weights: what is left to teach, and how hard each objective pushes it.",
+    ),
+    LOSSES: ("Losses", "Both closed forms are logged whichever objective is trained."),
+    DEVELOPMENT: ("Development", "Mean over the development tasks while training."),
+}
+"""Figures of the training runs: heading and caption."""
 
 
 def write_report(folder: Path) -> Analysis:
-    """Write ``report.html``, ``report.md`` and ``analysis.json`` beside the runs of a sweep; returns what they say.
+    """Write page, Markdown, numbers and figures beside the runs of a sweep; returns what they say.
+
+    They are ``report.html``, ``report.md``, ``analysis.json`` and ``figures/*.svg``.
 
     Raises:
         DataError: The folder is no sweep's, or a file of it is not as its run left it.
     """
     analysis = analyse(read_contents(folder))
+    figures = figures_of(analysis)
     atomic_write_json(folder / NUMBERS, to_json(analysis))
     atomic_write_text(folder / MARKDOWN, render(analysis, style="markdown"))
-    atomic_write_text(folder / PAGE, to_page(analysis))
+    atomic_write_text(folder / PAGE, to_page(analysis, figures))
+    for name, figure in figures.items():
+        atomic_write_text(folder / FIGURES / f"{name}.svg", standalone(figure))
     return analysis
 
 
-def to_page(analysis: Analysis) -> str:
+def figures_of(analysis: Analysis) -> dict[str, Markup]:
+    """The figures by name; one with nothing to show is left out."""
+    cells = [result.cell.name for result in analysis.cells if result.runs]
+    figures = {}
+    if any(result.effect for result in analysis.contrasts):
+        figures[EFFECTS] = effect_plot(analysis)
+    for name, curves in (
+        (WEIGHTS, _curves(analysis, ("weight_positive", "weight_negative"))),
+        (LOSSES, _curves(analysis, ("sft_loss", "contrastive_loss"))),
+        (DEVELOPMENT, _development(analysis)),
+    ):
+        if curves:
+            figures[name] = curve_panels(curves, cells, label=name)
+    return figures
+
+
+def to_page(analysis: Analysis, figures: Mapping[str, Markup]) -> str:
     """The report as one self-contained HTML document."""
     plan = analysis.plan
     body = [
         tag("section", [tag("p", line) for line in summary_lines(analysis)], {"class": "summary"}),
-        *_effects(analysis),
+        *_effects(analysis, figures),
         *_cells(analysis),
-        *_training(analysis),
+        *_training(figures),
         *_notes(analysis),
     ]
     return page(f"{plan.name}: {plan.question}", body, subtitle=plan.about)
 
 
-def _effects(analysis: Analysis) -> list[Markup]:
-    if not any(result.effect for result in analysis.contrasts):
+def _effects(analysis: Analysis, figures: Mapping[str, Markup]) -> list[Markup]:
+    if EFFECTS not in figures:
         return []
     marks = "; ".join(f"{mark} is {meaning}" for mark, meaning in CERTAINTIES.items())
     caption = "Our differences with 95 % intervals over seeds and queries; diamonds are the paper's numbers."
     parts = [
-        _framed(effect_plot(analysis), caption),
+        _framed(figures[EFFECTS], caption),
         _table(contrast_rows(analysis)),
         tag("p", f"Marks of certainty of the paper's numbers: {marks}.", {"class": "hint"}),
     ]
@@ -82,33 +112,21 @@ def _cells(analysis: Analysis) -> list[Markup]:
     return [_section("Cells and their learning rates", *parts)]
 
 
-def _training(analysis: Analysis) -> list[Markup]:
-    cells = [result.cell.name for result in analysis.cells if result.runs]
-    sections = []
-    for title, quantities, caption in (
-        (
-            "What the objectives still push",
-            WEIGHTS,
-            "Mean size of the weights: what is left to teach, and how hard each objective pushes it.",
-        ),
-        ("Losses", LOSSES, "Both closed forms are logged whichever objective is trained."),
-    ):
-        curves = _curves(analysis, quantities)
-        if curves:
-            figure = curve_panels(curves, cells, label=title)
-            sections.append(_section(title, _framed(figure, caption)))
-    dev = [
+def _training(figures: Mapping[str, Markup]) -> list[Markup]:
+    return [
+        _section(title, _framed(figures[name], caption))
+        for name, (title, caption) in TRAINING_FIGURES.items()
+        if name in figures
+    ]
+
+
+def _development(analysis: Analysis) -> list[Curve]:
+    return [
         Curve(result.cell.name, "Mean over the development tasks", *run.dev_curve(), seed)
         for result in analysis.cells
         for seed, run in result.runs.items()
         if run.dev_curve()[0]
     ]
-    if dev:
-        caption = "Mean over the development tasks while training."
-        sections.append(
-            _section("Development", _framed(curve_panels(dev, cells, label="development"), caption))
-        )
-    return sections
 
 
 def _curves(analysis: Analysis, quantities: Sequence[str]) -> list[Curve]:
