@@ -248,6 +248,8 @@ def test_a_model_without_image_processor_refuses_pictures() -> None:
         processor.encode(query(picture()), document("y"))
     with pytest.raises(ModelError, match="reads text only"):
         processor.preprocess([picture()])
+    with pytest.raises(ModelError, match="reads text only"):
+        processor.preprocess_compact([picture()])
     assert processor.encode(query("x"), document("y")) == qwen_processor().encode(query("x"), document("y"))
 
 

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from gmr.core.items import Image
+from gmr.modeling.compact_pixels import CompactPixels
 from gmr.modeling.images import Grid
 from gmr.modeling.model import RerankModel
 from gmr.modeling.processor import Prompt, PromptProcessor
@@ -22,11 +23,11 @@ class PictureChunk:
     """Pictures that go through the tower together.
 
     Attributes:
-        pixel_values: ``(patches, values)`` float32.
+        pixels: Their patches.
         image_grid_thw: ``(pictures, 3)`` int64.
     """
 
-    pixel_values: Tensor
+    pixels: CompactPixels
     image_grid_thw: Tensor
 
 
@@ -86,7 +87,7 @@ def share_pictures(
         chunks[-1].append(image)
         room -= sizes[key]
     numbers = {key: number for number, key in enumerate(images)}
-    prepared = tuple(PictureChunk(*processor.preprocess(chunk)) for chunk in chunks)
+    prepared = tuple(PictureChunk(*processor.preprocess_compact(chunk)) for chunk in chunks)
     return BatchPictures(prepared, tuple(tuple(numbers[key] for key in shown) for shown in grids)), inputs
 
 
@@ -148,7 +149,7 @@ class EncodedPictures:
 
     def _encode(self, chunk: PictureChunk) -> PictureFeatures:
         with self._autocast():
-            return self._model.encode_pictures(chunk.pixel_values, chunk.image_grid_thw)
+            return self._model.encode_pictures(chunk.pixels.expand(self._model.device), chunk.image_grid_thw)
 
 
 def _tensors(features: PictureFeatures) -> tuple[Tensor, ...]:
