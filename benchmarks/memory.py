@@ -46,8 +46,8 @@ WORKLOADS = (
 WHOLE, PACKED, PASSES = "padded", "packed", "packed, passes of 1+3"
 MIB = 2**20
 MMAP_THRESHOLD = 2**17
-"""Larger blocks go back to the system when they are freed. Left to itself glibc raises this to 32 MiB, and the peak says
-how much it keeps in reserve rather than how much is needed."""
+"""Larger blocks go back to the system when they are freed. Left to itself glibc raises this to 32 MiB, and the peak
+says how much it keeps in reserve rather than how much is needed."""
 
 
 class PeakSavedBytes:
