@@ -68,6 +68,20 @@ def test_a_sweep_ends_with_tables_and_the_report_can_be_made_again(
     before = (folder / "report.html").read_bytes()
     report = real_gmr("probe", "report", folder)
     assert report.out == outcome.out == again.out
+    several = real_gmr("probe", "report", folder, folder)
+    rows = [line.split()[:2] for line in several.out.splitlines() if line.split()[:1] == ["tiny"]]
+    assert rows == [["tiny", "SFT"], ["tiny", "depth"]] * 2
+    assert several.err.count("1 runs are not finished") == 2
+    markdown = real_gmr("probe", "report", folder, "--table", "markdown")
+    assert [line.split("|")[1].strip() for line in markdown.out.splitlines()] == [
+        "plan",
+        ":---",
+        "tiny",
+        "tiny",
+    ]
+    assert str(folder / "report.html") in markdown.err
+    wrong = real_gmr("probe", "report", folder, "--table", "rtf")
+    assert "it must be one of text, markdown, latex, csv" in wrong.err
     assert (folder / "report.html").read_bytes() == before
 
 

@@ -1,6 +1,7 @@
 """An analysis as tables and as JSON."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -35,6 +36,14 @@ def contrast_rows(analysis: Analysis) -> tuple[list[str], Rows]:
     """Heading and rows of the contrasts: ours beside the paper's, and the verdict."""
     header = ["contrast", "ours, points [95 %]", "seeds", "p (Holm)", "paper", "verdict"]
     return header, [_contrast_row(result) for result in analysis.contrasts]
+
+
+def overview_rows(analyses: Sequence[Analysis]) -> tuple[list[str], Rows]:
+    """Heading and rows of the contrasts of several sweeps."""
+    header, _ = contrast_rows(analyses[0])
+    return ["plan", *header], [
+        [analysis.plan.name, *row] for analysis in analyses for row in contrast_rows(analysis)[1]
+    ]
 
 
 def cell_rows(analysis: Analysis) -> tuple[list[str], Rows]:
