@@ -5,6 +5,7 @@ twice, for two frames. Here the byte is kept, and the map, taken from the proces
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import PIL.Image
@@ -52,12 +53,15 @@ class PixelCode:
     """From the numbers of an image processor to bytes and back.
 
     Args:
-        processor: Of the Qwen-VL family.
+        processor: Of the Qwen-VL family; None where no picture is read.
     """
 
-    def __init__(self, processor: Qwen2VLImageProcessorPil) -> None:
-        self._num_frames = int(processor.temporal_patch_size)
-        self._table = _table(processor)
+    def __init__(self, processor: Qwen2VLImageProcessorPil | None) -> None:
+        self._processor = processor
+
+    @cached_property
+    def _table(self) -> Tensor | None:
+        return None if self._processor is None else _table(self._processor)
 
     def compact(self, pixel_values: Tensor) -> CompactPixels:
         """The patches in as few bytes as give the very same numbers back: floats where bytes do not.
@@ -65,19 +69,18 @@ class PixelCode:
         Args:
             pixel_values: ``(patches, 3 · frames · area)`` float32 from the processor.
         """
-        as_they_are = CompactPixels(pixel_values, None, self._num_frames)
-        if self._table is None or pixel_values.dtype != torch.float32:
+        as_they_are = CompactPixels(pixel_values, None, 1)
+        if self._processor is None or self._table is None:
             return as_they_are
-        frames = pixel_values.view(len(pixel_values), CHANNELS, self._num_frames, -1)
-        if not all(torch.equal(frames[:, :, 0], frames[:, :, place]) for place in range(1, self._num_frames)):
-            return as_they_are
+        num_frames = int(self._processor.temporal_patch_size)
+        frames = pixel_values.view(len(pixel_values), CHANNELS, num_frames, -1)
         values = torch.empty(frames[:, :, 0].shape, dtype=torch.uint8)
         for channel in range(CHANNELS):
             # Half a step below each value, so that the byte found is the one whose value is nearest.
             row = self._table[channel]
             found = torch.bucketize(frames[:, channel, 0].contiguous(), (row[1:] + row[:-1]) / 2)
             values[:, channel] = found.to(torch.uint8)
-        compact = CompactPixels(values, self._table, self._num_frames)
+        compact = CompactPixels(values, self._table, num_frames)
         return compact if torch.equal(compact.expand(), pixel_values) else as_they_are
 
 

@@ -82,7 +82,7 @@ class PromptProcessor:
             self._merge_area = int(image_processor.merge_size) ** 2
         self._grids: dict[tuple[int, int], Grid] = {}
         self._pixels = PixelCache()
-        self._pixel_code: PixelCode | None = None
+        self._pixel_code = PixelCode(image_processor)
         # Fragments and ids of the side that came first in the last prompt: candidates of one query follow each other.
         self._first: tuple[list[Fragment], list[int]] | None = None
 
@@ -149,23 +149,14 @@ class PromptProcessor:
         Raises:
             ModelError: The model reads text only.
         """
-        return preprocess_images(self._picture_reader(), images, self._pixels)
-
-    def preprocess_compact(self, images: Sequence[Image]) -> tuple[CompactPixels, Tensor]:
-        """As ``preprocess``, for pictures that are kept for a while: in an eighth of the memory.
-
-        Raises:
-            ModelError: The model reads text only.
-        """
-        if self._pixel_code is None:
-            self._pixel_code = PixelCode(self._picture_reader())
-        pixel_values, grids = self.preprocess(images)
-        return self._pixel_code.compact(pixel_values), grids
-
-    def _picture_reader(self) -> Qwen2VLImageProcessorPil:
         if self.image_processor is None:
             raise ModelError("the model has no image processor: it reads text only")
-        return self.image_processor
+        return preprocess_images(self.image_processor, images, self._pixels)
+
+    def preprocess_compact(self, images: Sequence[Image]) -> tuple[CompactPixels, Tensor]:
+        """As ``preprocess``, in an eighth of the memory: for pictures that have to wait."""
+        pixel_values, grids = self.preprocess(images)
+        return self._pixel_code.compact(pixel_values), grids
 
     def forget_pixels(self) -> None:
         """Drop the patches of small pictures that were kept from earlier batches."""
