@@ -1,7 +1,9 @@
 """Training data of plain text: nothing of the test is trained on, and negatives are hard and not relevant."""
 
 import math
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +15,8 @@ from gmr.core.items import Text, text_of
 from gmr.core.nouns import Document, Query
 from gmr.core.tasks import RerankTask
 from gmr.core.training_data import read_training_jsonl
-from gmr.suites.text_training import bm25_run, main, make_vaswani, make_xquad, split_task, words_of
+from gmr.suites.text_bm25 import bm25_run, words_of
+from gmr.suites.text_training import main, make_vaswani, make_xquad, split_task
 from tests.conftest import shared_data
 
 
@@ -105,6 +108,31 @@ def test_vaswani_trains_on_no_candidate_of_its_test(tmp_path: Path) -> None:
     assert all(len(row) == 100 for row in task.first_stage.values())
 
 
+def test_the_development_part_is_apart_from_both_and_leaves_the_test_as_it_was(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"test_share": 0.25, "num_negatives": 8, "seed": 0}
+    for data_set, names in (("xquad", ("en", "en-de")), ("vaswani", ("vaswani",))):
+        data, folder = shared_data(data_set), tmp_path / data_set
+        make = partial(make_xquad, pairs=names) if data_set == "xquad" else make_vaswani
+        make(data, folder / "without", depth=20, **options)
+        made = make(data, folder / "with", depth=20, dev_share=0.15, **options)
+        trained = set.union(*texts_of_training(folder / "with" / "train.jsonl"))
+        for name in names:
+            test, dev = (read_beir(folder / "with" / f"{side}-{name}") for side in ("test", "dev"))
+            texts = [{text_of(each.item) for each in side.corpus.values()} for side in (test, dev)]
+            assert not texts[0] & texts[1]
+            assert not texts[1] & trained
+            assert not set(test.queries) & set(dev.queries)
+            assert len(dev.queries) == made.num_dev_queries[name] > 10
+            assert all(len(row) <= 20 for side in (test, dev) for row in side.first_stage.values())
+            assert test == read_beir(folder / "without" / f"test-{name}")
+        smaller = read_training_jsonl(folder / "with" / "train.jsonl").examples
+        assert 0 < len(smaller) < len(read_training_jsonl(folder / "without" / "train.jsonl").examples)
+        asked = {
+            query_id for name in names for query_id in read_beir(folder / "with" / f"dev-{name}").queries
+        }
+        assert not {example.query.query_id for example in smaller} & asked
+
+
 def test_the_command_writes_the_same_bytes_for_the_same_seed(tmp_path: Path) -> None:
     data = str(shared_data("xquad"))
     for name in ("one", "two"):
@@ -122,3 +150,23 @@ def test_the_command_writes_the_same_bytes_for_the_same_seed(tmp_path: Path) -> 
 def test_a_share_that_leaves_nothing_is_refused(tmp_path: Path, share: float) -> None:
     with pytest.raises(UsageError, match=r"test_share is .*: it must be between 0 and 1"):
         make_xquad(shared_data("xquad"), tmp_path, pairs=["en"], test_share=share, num_negatives=4, seed=0)
+
+
+@pytest.mark.parametrize("share", [-0.1, 0.75, 1.0])
+def test_a_development_share_that_leaves_nothing_is_refused(tmp_path: Path, share: float) -> None:
+    with pytest.raises(UsageError, match=r"dev_share is .*: beside a test_share of 0.25 nothing is left"):
+        make_xquad(
+            shared_data("xquad"),
+            tmp_path,
+            pairs=["en"],
+            test_share=0.25,
+            dev_share=share,
+            num_negatives=4,
+            seed=0,
+        )
+
+
+def test_a_depth_below_one_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["vaswani", str(tmp_path), str(tmp_path / "out"), "--depth", "0"])
+    assert "--depth is 0: a query needs a candidate" in capsys.readouterr().err

@@ -1,19 +1,15 @@
 """Training data of plain text, in one language and across two: ``python -m gmr.suites.text_training``.
 
-From the data sets ``xquad`` and ``vaswani`` come a training file and test tasks that share no document: not as a
-positive, not as a negative, not under another id with the same text. A recipe takes them as ``data.path`` and
-``data.dev``.
+From the data sets ``xquad`` and ``vaswani`` come a training file, test tasks and, if asked for, development tasks that
+share no document: not as a positive, not as a negative, not under another id with the same text. A recipe takes them as
+``data.path`` and ``data.dev``, a sweep's plan the test as ``test.folder``.
 """
 
 import argparse
 import logging
-import math
 import random
-import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +17,17 @@ from gmr.core.beir import read_beir, write_beir
 from gmr.core.errors import DataError, UsageError
 from gmr.core.files import atomic_write_jsonl, read_jsonl
 from gmr.core.items import Text, text_of
-from gmr.core.nouns import Document, Query, Run
+from gmr.core.nouns import Document, Query
 from gmr.core.tasks import RerankTask
 from gmr.core.trec import read_qrels
+from gmr.suites.text_bm25 import bm25_run
 
 logger = logging.getLogger(__name__)
 
 TRAINING_FILE = "train.jsonl"
 XQUAD_INSTRUCTION = "Find the paragraph that answers the question."
 VASWANI_INSTRUCTION = "Find abstracts that are about what the query asks for."
-_K1, _B = 0.9, 0.4
+XQUAD_DEPTH, VASWANI_DEPTH = 50, 100
 
 
 @dataclass(frozen=True)
@@ -41,49 +38,13 @@ class Made:
         num_examples: lines of the training file.
         num_training_documents: documents that some example of it names.
         num_test_queries: queries of each test folder, by its name.
+        num_dev_queries: the same of the development folders; empty where none was asked for.
     """
 
     num_examples: int
     num_training_documents: int
     num_test_queries: Mapping[str, int]
-
-
-def words_of(text: str) -> list[str]:
-    """Words in lower case; of a script without spaces (Thai, Han, kana) every two neighbouring characters."""
-    words: list[str] = []
-    run: list[str] = []
-    for character in f"{text.lower()} ":
-        # A combining mark is no letter to Python, but part of its word in Thai and Hindi.
-        if character.isalnum() or (run and not character.isspace() and _is_mark(character)):
-            run.append(character)
-        elif run:
-            word, run = "".join(run), []
-            unspaced = any("\u0e00" <= each <= "\u0e7f" or "\u3040" <= each <= "\u9fff" for each in word)
-            words += ["".join(two) for two in pairwise(word)] if unspaced and len(word) > 1 else [word]
-    return words
-
-
-def bm25_run(queries: Mapping[str, str], documents: Mapping[str, str], *, depth: int) -> Run:
-    """The best ``depth`` documents of every query by BM25 (k1 0.9, b 0.4); those that share no word are left out."""
-    counts = {doc_id: Counter(words_of(text)) for doc_id, text in documents.items()}
-    lengths = {doc_id: sum(row.values()) for doc_id, row in counts.items()}
-    mean = sum(lengths.values()) / max(len(lengths), 1) or 1.0
-    postings: dict[str, list[tuple[str, float]]] = {}
-    for doc_id, row in counts.items():
-        norm = _K1 * (1 - _B + _B * lengths[doc_id] / mean)
-        for word, count in row.items():
-            postings.setdefault(word, []).append((doc_id, count * (_K1 + 1) / (count + norm)))
-    run: dict[str, dict[str, float]] = {}
-    for query_id, text in queries.items():
-        scores: dict[str, float] = {}
-        for word in words_of(text):
-            found = postings.get(word, [])
-            idf = math.log(1 + (len(counts) - len(found) + 0.5) / (len(found) + 0.5))
-            for doc_id, value in found:
-                scores[doc_id] = scores.get(doc_id, 0.0) + idf * value
-        best = sorted(scores, key=lambda doc_id: (-scores[doc_id], doc_id))[:depth]
-        run[query_id] = {doc_id: scores[doc_id] for doc_id in best}
-    return run
+    num_dev_queries: Mapping[str, int]
 
 
 def split_task(task: RerankTask, test_queries: Sequence[str]) -> tuple[RerankTask, RerankTask]:
@@ -196,7 +157,15 @@ def split_xquad(task: RerankTask, test_articles: set[str]) -> tuple[RerankTask, 
 
 
 def make_xquad(
-    data: Path, folder: Path, *, pairs: Sequence[str], test_share: float, num_negatives: int, seed: int
+    data: Path,
+    folder: Path,
+    *,
+    pairs: Sequence[str],
+    test_share: float,
+    num_negatives: int,
+    seed: int,
+    dev_share: float = 0.0,
+    depth: int = XQUAD_DEPTH,
 ) -> Made:
     """Write ``train.jsonl`` of all ``pairs`` and a test folder of each; the same articles are tested in all languages.
 
@@ -207,24 +176,39 @@ def make_xquad(
         test_share: of the articles, from 0 to 1.
         num_negatives: most hard negatives of an example.
         seed: which articles are tested.
+        dev_share: of the articles, for a development folder of each pair; 0 for none.
+        depth: most candidates of a query in the folders.
     """
-    test_articles: set[str] | None = None
+    chosen: tuple[set[str], set[str]] | None = None
     records: list[dict[str, Any]] = []
-    tests = {}
+    tests, devs = {}, {}
     for pair in pairs:
         source, _, target = pair.partition("-")
         task = xquad_task(data, source, target or source, depth=240)
-        if test_articles is None:
+        if chosen is None:
             # Titles are the English ones in every language.
             articles = sorted({row["article"] for row in task.metadata.values()})
-            test_articles = set(_draw(articles, test_share, seed))
-        train, test = split_xquad(task, test_articles)
+            test_articles, dev_articles = _draw(articles, test_share, dev_share, seed)
+            chosen = set(test_articles), set(dev_articles)
+        train, test = split_xquad(task, chosen[0])
+        tests[pair] = _shortened(test, depth=depth)
+        if chosen[1]:
+            train, dev = split_xquad(train, chosen[1])
+            devs[pair] = _shortened(dev, depth=depth)
         records += training_records(train, num_negatives=num_negatives)
-        tests[pair] = _shortened(test, depth=50)
-    return _write(folder, records, tests)
+    return _write(folder, records, tests, devs)
 
 
-def make_vaswani(data: Path, folder: Path, *, test_share: float, num_negatives: int, seed: int) -> Made:
+def make_vaswani(
+    data: Path,
+    folder: Path,
+    *,
+    test_share: float,
+    num_negatives: int,
+    seed: int,
+    dev_share: float = 0.0,
+    depth: int = VASWANI_DEPTH,
+) -> Made:
     """Write ``train.jsonl`` and a test folder of the collection, candidates from the run that comes with it.
 
     Args:
@@ -233,32 +217,69 @@ def make_vaswani(data: Path, folder: Path, *, test_share: float, num_negatives: 
         test_share: of the queries, from 0 to 1; training loses the candidates of those as well.
         num_negatives: most hard negatives of an example.
         seed: which queries are tested.
+        dev_share: of the queries, for a development folder; training loses their candidates too. 0 for none.
+        depth: most candidates of a query in the folders.
     """
     task = read_beir(data, name="vaswani", task_type="t2t", first_stage=data / "run.bm25.trec.gz")
     queries = {name: replace(each, instruction=VASWANI_INSTRUCTION) for name, each in task.queries.items()}
-    task = replace(task, queries=queries)
-    train, test = split_task(task, _draw(sorted(task.queries), test_share, seed))
-    return _write(folder, training_records(train, num_negatives=num_negatives), {"vaswani": test})
+    # Cut before the split: what is no candidate any more may be trained on.
+    task = _shortened(replace(task, queries=queries), depth=depth)
+    test_queries, dev_queries = _draw(sorted(task.queries), test_share, dev_share, seed)
+    train, test = split_task(task, test_queries)
+    devs = {}
+    if dev_queries:
+        train, devs["vaswani"] = split_task(train, dev_queries)
+    return _write(folder, training_records(train, num_negatives=num_negatives), {"vaswani": test}, devs)
 
 
-def _write(folder: Path, records: list[dict[str, Any]], tests: Mapping[str, RerankTask]) -> Made:
+def _write(
+    folder: Path,
+    records: list[dict[str, Any]],
+    tests: Mapping[str, RerankTask],
+    devs: Mapping[str, RerankTask],
+) -> Made:
     if not records:
-        raise DataError(f"{folder}: nothing is left to train on; use a smaller test_share")
+        raise DataError(f"{folder}: nothing is left to train on; use smaller shares for test and dev")
+    folders = {
+        f"{side}-{name}": task
+        for side, tasks in (("test", tests), ("dev", devs))
+        for name, task in tasks.items()
+    }
+    for name, task in folders.items():
+        if not task.queries:
+            raise DataError(
+                f"{folder / name}: none of its queries keeps a relevant document; use larger shares"
+            )
     folder.mkdir(parents=True, exist_ok=True)
     atomic_write_jsonl(folder / TRAINING_FILE, records)
-    for name, task in tests.items():
-        write_beir(task, folder / f"test-{name}")
+    for name, task in folders.items():
+        write_beir(task, folder / name)
     named = {each["doc_id"] for row in records for each in (*row["positives"], *row["negatives"])}
-    return Made(len(records), len(named), {name: len(task.queries) for name, task in tests.items()})
+    return Made(len(records), len(named), _num_queries(tests), _num_queries(devs))
 
 
-def _draw(names: Sequence[str], share: float, seed: int) -> list[str]:
-    """A share of the names, at least one; the same for the same seed."""
-    if not 0 < share < 1:
-        raise UsageError(f"test_share is {share}: it must be between 0 and 1")
+def _num_queries(tasks: Mapping[str, RerankTask]) -> dict[str, int]:
+    return {name: len(task.queries) for name, task in tasks.items()}
+
+
+def _draw(
+    names: Sequence[str], test_share: float, dev_share: float, seed: int
+) -> tuple[list[str], list[str]]:
+    """The names of the test, at least one, and of the development tasks; the same for the same seed.
+
+    The test does not depend on the development tasks' share.
+    """
+    if not 0 < test_share < 1:
+        raise UsageError(f"test_share is {test_share}: it must be between 0 and 1")
+    if not 0 <= dev_share < 1 - test_share:
+        raise UsageError(
+            f"dev_share is {dev_share}: beside a test_share of {test_share} nothing is left to train on"
+        )
     rng = random.Random(f"{seed}/test")
     order = sorted(names, key=lambda _: rng.random())
-    return order[: max(1, round(share * len(names)))]
+    num_test = max(1, round(test_share * len(names)))
+    num_dev = max(1, round(dev_share * len(names))) if dev_share else 0
+    return order[:num_test], order[num_test : num_test + num_dev]
 
 
 def _shortened(task: RerankTask, *, depth: int) -> RerankTask:
@@ -283,10 +304,6 @@ def _text(row: Mapping[str, Any], key: str, data: Path, number: int) -> str:
     return value
 
 
-def _is_mark(character: str) -> bool:
-    return unicodedata.category(character).startswith("M")
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Command line of this module."""
     parser = argparse.ArgumentParser(
@@ -301,23 +318,37 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--test-share", type=float, default=0.25, help="of the articles (xquad) or queries (vaswani)"
     )
+    parser.add_argument(
+        "--dev-share", type=float, default=0.0, help="the same, for development folders; 0 makes none"
+    )
+    parser.add_argument(
+        "--depth",
+        type=int,
+        help=f"candidates of a query in the folders, by default {XQUAD_DEPTH} (xquad) or {VASWANI_DEPTH} (vaswani)",
+    )
     parser.add_argument("--num-negatives", type=int, default=16)
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
+    if given.depth is not None and given.depth < 1:
+        parser.error(f"--depth is {given.depth}: a query needs a candidate")
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     options: dict[str, Any] = {
         "test_share": given.test_share,
+        "dev_share": given.dev_share,
         "num_negatives": given.num_negatives,
         "seed": given.seed,
     }
+    if given.depth is not None:
+        options["depth"] = given.depth
     if given.data_set == "xquad":
         made = make_xquad(given.data, given.folder, pairs=given.pairs, **options)
     else:
         made = make_vaswani(given.data, given.folder, **options)
     sizes = (made.num_examples, made.num_training_documents)
     logger.info("%s: %d examples, %d documents", given.folder / TRAINING_FILE, *sizes)
-    for name, count in made.num_test_queries.items():
-        logger.info("%s: %d queries", given.folder / f"test-{name}", count)
+    for side, counts in (("test", made.num_test_queries), ("dev", made.num_dev_queries)):
+        for name, count in counts.items():
+            logger.info("%s: %d queries", given.folder / f"{side}-{name}", count)
 
 
 if __name__ == "__main__":

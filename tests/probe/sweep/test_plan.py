@@ -187,6 +187,36 @@ def test_cells_that_cannot_be_made_are_refused_by_name(text: str, told: str, tmp
         make()
 
 
+def test_what_a_plan_needs_and_is_not_there_is_told_with_the_way_to_make_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    plan = plan_of(
+        '[cells.a]\nset.data.path = "here.jsonl"\n[needs]\n"there.jsonl" = "call mother"\n"here.jsonl" = "bake it"\n',
+        tmp_path,
+        overrides=['recipe="gmr-3b-sft"', 'common.model.base="gmr-nano-base"'],
+    )
+    cell = cells_of(plan)["a"]
+    with pytest.raises(ConfigError, match=r"^plan 'p' needs here\.jsonl, which is not there: bake it$"):
+        reported_runs(plan, cell, learning_rate=None)
+    (tmp_path / "here.jsonl").touch()
+    assert len(reported_runs(plan, cell, learning_rate=None)) == 3
+
+
+@pytest.mark.parametrize("name", list(packaged_plans()))
+def test_a_packaged_plan_names_no_file_that_it_does_not_tell_how_to_make(name: str) -> None:
+    plan = load_plan(name)
+    for cell in cells_of(plan).values():
+        recipe = recipe_of(plan, cell, learning_rate=None, seed=0)
+        made = set(plan.needs)
+        assert recipe.model.base in {*made, "gmr-nano", "gmr-nano-base"}
+        assert recipe.data.path is None or recipe.data.path in made
+        assert recipe.data.dev == "suite" or recipe.data.dev in made
+        if plan.test.folder is not None:
+            assert str(plan.test.folder) != recipe.data.dev
+            assert any(plan.test.folder.is_relative_to(Path(each).parent) for each in made)
+
+
 def test_an_unknown_plan_is_told_which_there_are() -> None:
     with pytest.raises(ConfigError, match=r"nowhere: no such plan file.*paper-combinations"):
         load_plan("nowhere")

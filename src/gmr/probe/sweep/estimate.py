@@ -10,7 +10,7 @@ from gmr.probe.sweep.runs import RunSpec
 from gmr.train.dev import bounded
 from gmr.train.recipe import Recipe
 
-NANO = "gmr-nano-base"
+NANO = ("gmr-nano-base", "gmr-nano")
 TRAINED_PER_S, SCORED_PER_S, START_S = 200.0, 950.0, 3.0
 """Of gmr-nano by one of two processes that share two virtual cores: prompts, pairs, and seconds to load things."""
 
@@ -77,7 +77,7 @@ class Estimator:
         scored = num_evaluations(recipe) * self._num_dev(recipe)
         if spec.test is not None:
             scored += self._num_test(spec.test)
-        return Work(steps, trained, scored, recipe.model.base == NANO)
+        return Work(steps, trained, scored, recipe.model.base in NANO)
 
     def _num_dev(self, recipe: Recipe) -> int:
         if not recipe.data.dev:

@@ -134,6 +134,7 @@ class Plan:
         tuning: Of the learning rates.
         test: What is measured.
         contrasts: What is compared.
+        needs: Files and folders that do not come with the package, as the page names them, each with how it is made.
         keep_models: Keep the final model of each run.
         quick: Keys of this page with smaller values, taken for a quick look.
     """
@@ -144,6 +145,7 @@ class Plan:
     recipe: str = "gmr-nano-sft"
     seeds: tuple[int, ...] = (0, 1, 2)
     keep_models: bool = False
+    needs: dict[str, str] = field(default_factory=dict)
     common: dict[str, Any] = field(default_factory=dict)
     cells: dict[str, CellSection] = field(default_factory=dict)
     grid: dict[str, Any] = field(default_factory=dict)

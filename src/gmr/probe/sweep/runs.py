@@ -93,6 +93,7 @@ def lone_rate(cell: Cell) -> float | None:
 def _spec(plan: Plan, cell: Cell, *, learning_rate: float | None, seed: int, purpose: Purpose) -> RunSpec:
     recipe = recipe_of(plan, cell, learning_rate=learning_rate, seed=seed)
     test = facts_of(plan.test) if purpose == "test" else None
+    _check_needs(plan, recipe)
     key = digest(json.dumps(_dependencies(recipe, test), sort_keys=True).encode())
     slug = re.sub(r"[^\w.=-]+", "-", cell.name, flags=re.ASCII).strip("-.") or "cell"
     rate = recipe.training.get("learning_rate", "default")
@@ -107,6 +108,14 @@ def _spec(plan: Plan, cell: Cell, *, learning_rate: float | None, seed: int, pur
         keep_model=plan.keep_models and purpose == "test",
         key=key,
     )
+
+
+def _check_needs(plan: Plan, recipe: Recipe) -> None:
+    """Tell how to make what is not there; a page that was changed to read something else does not need it."""
+    read = [recipe.model.base, recipe.data.path, recipe.data.dev, plan.test.folder]
+    for path in (str(each) for each in read if each):
+        if path in plan.needs and not Path(path).exists():
+            raise ConfigError(f"plan {plan.name!r} needs {path}, which is not there: {plan.needs[path]}")
 
 
 def facts_of(test: HeldOutSection) -> dict[str, Any]:
