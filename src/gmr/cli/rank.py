@@ -87,7 +87,7 @@ def rank(
     """Rank documents for a query; text, pictures or both on either side.
 
     Every document gets a place: what cannot be read is an error that names it. The score is the log-odds of
-    "relevant", the probability its sigmoid.
+    "relevant", the probability its sigmoid; a model that gives grades has no probability.
     """
     if json and trec:
         raise UsageError("--json and --trec exclude each other: name one")
@@ -184,20 +184,21 @@ def _print(ranking: "Ranking", *, top_k: int | None, json: bool, trec: bool, tag
                         "rank": place.rank,
                         "doc_id": place.doc_id,
                         "score": float(place.score),
-                        "probability": probability(place.score),
+                        "probability": probability(place.score) if ranking.in_log_odds else None,
                         "modality": modality(place.document.item),
                         "text": text_of(place.document.item),
                     }
                 )
             )
         return
-    columns = ["rank", "score", "probability", "kind", "document", "text"]
+    numbers = ["rank", "score", *(["probability"] if ranking.in_log_odds else [])]
+    columns = [*numbers, "kind", "document", "text"]
     kinds = {"t": "text", "i": "picture", "it": "picture + text"}
     rows = [
         [
             str(place.rank),
             f"{place.score:+.3f}",
-            f"{probability(place.score):.3f}",
+            *([f"{probability(place.score):.3f}"] if ranking.in_log_odds else []),
             kinds[modality(place.document.item)],
             place.doc_id,
             shorten(text_of(place.document.item), width=60),
@@ -206,6 +207,6 @@ def _print(ranking: "Ranking", *, top_k: int | None, json: bool, trec: bool, tag
     ]
     if not any(row[-1] for row in rows):
         columns, rows = columns[:-1], [row[:-1] for row in rows]
-    print_table(columns, rows, right=("rank", "score", "probability"))
+    print_table(columns, rows, right=numbers)
     if len(shown) < len(ranking):
         print_note(f"{len(shown)} of {len(ranking)} documents shown; leave --top-k out to see all")
