@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gmr.cli.console import examples, json_line, print_line, print_note, print_table, shorten
-from gmr.cli.names import (
-    COMPILE_HELP,
-    DOCUMENT_CACHE_HELP,
-    ENGINE_HELP,
-    QUANTIZE_HELP,
+from gmr.cli.models import (
+    DEFAULT_MODEL,
+    MODELS,
+    Compile,
+    Device,
+    DocumentCache,
     Dtype,
+    Engine,
     EngineName,
-    QuantizeName,
+    ModelName,
+    Quantize,
+    TemplateName,
+    WeightType,
     check_device,
 )
 from gmr.core.errors import DataError, UsageError
@@ -53,16 +58,14 @@ def rank(
         str | None,
         typer.Option(help="One sentence that says what relevance means; the model's own when not given."),
     ] = None,
-    model: Annotated[
-        str,
-        typer.Option("--model", "-m", help="A model folder, a hub id, or gmr-nano, which needs no download."),
-    ] = "gmr-nano",
+    model: ModelName = DEFAULT_MODEL,
     adapter: Annotated[
-        str | None, typer.Option(help="A LoRA adapter to put on the model: a folder or a hub id.")
+        str | None,
+        typer.Option(
+            rich_help_panel=MODELS, help="A LoRA adapter to put on the model: a folder or a hub id."
+        ),
     ] = None,
-    template: Annotated[
-        str | None, typer.Option(help="Prompt template; the model's own when not given.")
-    ] = None,
+    template: TemplateName = None,
     top_k: Annotated[
         int | None, typer.Option(min=1, help="Show the best K only; all when not given.")
     ] = None,
@@ -75,14 +78,12 @@ def rank(
     run_tag: Annotated[
         str | None, typer.Option(help="Tag of the TREC run; the model's name when not given.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; chosen when not given.")] = None,
-    dtype: Annotated[
-        Dtype, typer.Option(help="Of the weights; scores are float32 in any case.")
-    ] = Dtype.FLOAT32,
-    engine: Annotated[EngineName, typer.Option(help=ENGINE_HELP)] = EngineName.AUTO,
-    document_cache: Annotated[Path | None, typer.Option(metavar="DIR", help=DOCUMENT_CACHE_HELP)] = None,
-    quantize: Annotated[QuantizeName | None, typer.Option(help=QUANTIZE_HELP)] = None,
-    compile: Annotated[bool, typer.Option("--compile", help=COMPILE_HELP)] = False,
+    device: Device = None,
+    dtype: WeightType = Dtype.FLOAT32,
+    engine: Engine = EngineName.AUTO,
+    document_cache: DocumentCache = None,
+    quantize: Quantize = None,
+    compile: Compile = False,
 ) -> None:
     """Rank documents for a query; text, pictures or both on either side.
 

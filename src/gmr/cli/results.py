@@ -6,7 +6,6 @@ from itertools import combinations
 from pathlib import Path
 
 from gmr.cli.console import print_line, print_table
-from gmr.cli.names import BASELINES, CHANCE, PIXEL_COSINE
 from gmr.core.environment import git_commit, machine, versions
 from gmr.core.files import atomic_write_json, atomic_write_text, file_names
 from gmr.core.nouns import display_type
@@ -22,6 +21,7 @@ from gmr.evaluation import (
 )
 from gmr.metrics.measures import MEASURES
 from gmr.metrics.statistics import Interval
+from gmr.suites.baselines import BASELINES, CHANCE, PIXEL_COSINE
 
 Results = Mapping[str, Sequence[TaskResult]]
 SUFFIXES = {"markdown": "md", "latex": "tex", "csv": "csv"}

@@ -12,8 +12,38 @@ from gmr.core.errors import UsageError
 if TYPE_CHECKING:
     from gmr.core.tasks import RerankTask
 
-SUITE_HELP = "A suite of tasks (gmr bench suites lists them), or a TOML file of your own."
 WHAT = "What to measure on"
+
+SuiteName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=WHAT,
+        help="A suite of tasks (gmr bench suites lists them), or a TOML file of your own.",
+    ),
+]
+TaskFolders = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--task",
+        metavar="FOLDER",
+        rich_help_panel=WHAT,
+        help="A folder in BEIR layout with candidates; repeatable.",
+    ),
+]
+Split = Annotated[str, typer.Option(rich_help_panel=WHAT, help="Split of the suite or folder.")]
+TaskTypes = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TYPE",
+        rich_help_panel=WHAT,
+        help="Keep tasks of this type of the suite, such as t2it; repeatable.",
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(min=1, rich_help_panel=WHAT, help="So many queries of each task of the suite."),
+]
 
 DataRoot = Annotated[
     Path | None,
