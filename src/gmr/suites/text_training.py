@@ -24,12 +24,13 @@ from gmr.core.items import Text, text_of
 from gmr.core.nouns import Document, Query, Run
 from gmr.core.tasks import RerankTask
 from gmr.core.trec import read_qrels
+from gmr.suites import vaswani, xquad
+from gmr.suites.depth import at_depth
+from gmr.suites.reading import text_field
 
 logger = logging.getLogger(__name__)
 
 TRAINING_FILE = "train.jsonl"
-XQUAD_INSTRUCTION = "Find the paragraph that answers the question."
-VASWANI_INSTRUCTION = "Find abstracts that are about what the query asks for."
 _K1, _B = 0.9, 0.4
 
 
@@ -158,15 +159,12 @@ def xquad_task(data: Path, source: str, target: str, *, depth: int) -> RerankTas
     Raises:
         DataError: a language that is not there; the message names the file.
     """
-    documents, articles = {}, {}
-    for number, row in read_jsonl(data / f"corpus.{target}.jsonl.gz"):
-        doc_id = f"{_text(row, '_id', data, number)}.{target}"
-        documents[doc_id] = _text(row, "text", data, number)
-        articles[doc_id] = _text(row, "title", data, number)
-    asked, wanted = (
-        {_text(row, "_id", data, n): _text(row, "text", data, n) for n, row in read_jsonl(path)}
-        for path in (data / f"queries.{source}.jsonl.gz", data / f"queries.{target}.jsonl.gz")
+    corpus = data / f"corpus.{target}.jsonl.gz"
+    documents, articles = (
+        {f"{name}.{target}": text for name, text in _texts(corpus, key=key).items()}
+        for key in ("text", "title")
     )
+    asked, wanted = (_texts(data / f"queries.{language}.jsonl.gz") for language in (source, target))
     qrels = {
         query_id: {f"{doc_id}.{target}": grade for doc_id, grade in row.items()}
         for query_id, row in read_qrels(data / "qrels" / "test.tsv").items()
@@ -176,7 +174,7 @@ def xquad_task(data: Path, source: str, target: str, *, depth: int) -> RerankTas
     return RerankTask(
         name=source if source == target else f"{source}-{target}",
         task_type="t2t",
-        queries={name: Query(name, (Text(asked[name]),), XQUAD_INSTRUCTION) for name in qrels},
+        queries={name: Query(name, (Text(asked[name]),), xquad.INSTRUCTION) for name in qrels},
         corpus={name: Document(name, (Text(text),)) for name, text in documents.items()},
         qrels=qrels,
         first_stage=bm25_run({name: wanted[name] for name in qrels}, documents, depth=depth),
@@ -220,7 +218,7 @@ def make_xquad(
             test_articles = set(_draw(articles, test_share, seed))
         train, test = split_xquad(task, test_articles)
         records += training_records(train, num_negatives=num_negatives)
-        tests[pair] = _shortened(test, depth=50)
+        tests[pair] = at_depth(test, 50)
     return _write(folder, records, tests)
 
 
@@ -235,7 +233,7 @@ def make_vaswani(data: Path, folder: Path, *, test_share: float, num_negatives: 
         seed: which queries are tested.
     """
     task = read_beir(data, name="vaswani", task_type="t2t", first_stage=data / "run.bm25.trec.gz")
-    queries = {name: replace(each, instruction=VASWANI_INSTRUCTION) for name, each in task.queries.items()}
+    queries = {name: replace(each, instruction=vaswani.INSTRUCTION) for name, each in task.queries.items()}
     task = replace(task, queries=queries)
     train, test = split_task(task, _draw(sorted(task.queries), test_share, seed))
     return _write(folder, training_records(train, num_negatives=num_negatives), {"vaswani": test})
@@ -261,26 +259,14 @@ def _draw(names: Sequence[str], share: float, seed: int) -> list[str]:
     return order[: max(1, round(share * len(names)))]
 
 
-def _shortened(task: RerankTask, *, depth: int) -> RerankTask:
-    """The task with the best ``depth`` candidates of each query."""
-    first_stage = {
-        query_id: {
-            each.doc_id: task.first_stage[query_id][each.doc_id] for each in task.candidates(query_id)[:depth]
-        }
-        for query_id in task.first_stage
-    }
-    return replace(task, first_stage=first_stage)
-
-
 def _record(document: Document) -> dict[str, str]:
     return {"doc_id": document.doc_id, "text": text_of(document.item)}
 
 
-def _text(row: Mapping[str, Any], key: str, data: Path, number: int) -> str:
-    value = row.get(key)
-    if not isinstance(value, str):
-        raise DataError(f"{data}: line {number}: {key} must be a text, this is {value!r}")
-    return value
+def _texts(path: Path, *, key: str = "text") -> dict[str, str]:
+    """A field of every row of a file by its id."""
+    rows = ((row, f"{path}:{number}") for number, row in read_jsonl(path))
+    return {text_field(row, "_id", where=where): text_field(row, key, where=where) for row, where in rows}
 
 
 def _is_mark(character: str) -> bool:
