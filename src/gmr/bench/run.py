@@ -15,7 +15,7 @@ from gmr.bench.results import BenchResults, set_aside_if_damaged, write_results
 from gmr.bench.runner import Bad, score_tasks, total_cost
 from gmr.bench.store import ScoreStore
 from gmr.bench.system import StoredSystem, System
-from gmr.core.environment import git_commit, versions
+from gmr.core.environment import source
 from gmr.core.errors import DataError
 from gmr.core.files import digest
 from gmr.core.tasks import RerankTask
@@ -193,7 +193,6 @@ def run_bench(
             results[system.name] = of_system
             facts[system.name] = dict(system.facts)
             costs[system.name] = {task.name: total_cost(system, task, store) for task in bench.tasks}
-    commit = git_commit()
     record = BenchResults(
         suite=bench.suite,
         measures=bench.measures,
@@ -202,7 +201,7 @@ def run_bench(
         systems=facts,
         costs=costs,
         facts={**bench.facts, "policy": asdict(bench.policy), "floored": floored},
-        environment=versions() | ({"commit": commit} if commit else {}),
+        environment=source(),
     )
     write_results(record, output, orderless=(CHANCE,))
     return record

@@ -210,12 +210,11 @@ def _print_legend() -> None:
 
 
 def _record(reports: "Mapping[str, AnalysisReport]") -> dict[str, Any]:
-    from gmr.core.environment import git_commit, machine, versions
+    from gmr.core.environment import environment
 
-    environment = versions() | machine() | ({"commit": commit} if (commit := git_commit()) else {})
     return {
         "models": {name: report.to_dict() for name, report in reports.items()},
-        "environment": environment,
+        "environment": environment(),
     }
 
 

@@ -120,7 +120,7 @@ def _print_legend(record: dict[str, Any]) -> None:
 
 def _facts(model: str, models: "Models", *, repeats: int) -> dict[str, Any]:
     """Where the numbers come from."""
-    from gmr.core.environment import git_commit, machine, versions
+    from gmr.core.environment import environment
 
     device = models.reference.device
     on_cpu = device.type == "cpu"
@@ -131,7 +131,7 @@ def _facts(model: str, models: "Models", *, repeats: int) -> dict[str, Any]:
         "device": _name_of(device),
         "seconds": "CPU seconds" if on_cpu else "wall-clock seconds",
         "repeats": repeats,
-        "environment": versions() | machine() | ({"commit": commit} if (commit := git_commit()) else {}),
+        "environment": environment(),
     }
 
 

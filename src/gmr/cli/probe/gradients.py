@@ -123,7 +123,7 @@ def gradients(
         raise UsageError("--suite and --data both name the batch: give one")
     refuse_twice("--model", model or [])
 
-    from gmr.core.environment import git_commit, machine, versions
+    from gmr.core.environment import environment
     from gmr.probe.gradients.batch import draw_groups
     from gmr.probe.gradients.parameters import PARAMETERS
     from gmr.probe.gradients.probe import probe_model
@@ -156,8 +156,7 @@ def gradients(
         "dtype": str(dtype),
         "parameters": parameters,
     }
-    environment = versions() | machine() | ({"commit": commit} if (commit := git_commit()) else {})
-    _finish(GradientStudy(about, settings, environment, tuple(reports)), output)
+    _finish(GradientStudy(about, settings, environment(), tuple(reports)), output)
 
 
 def _finish(study: "GradientStudy", output: Path | None) -> None:
