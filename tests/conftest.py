@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.folders import remove_shared_folders
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -17,6 +19,11 @@ def log_level_is_left_alone() -> Iterator[None]:
     assert logging.getLogger("gmr").level == logging.NOTSET, (
         "the test changed the level of the log for all others"
     )
+
+
+def pytest_sessionfinish() -> None:
+    """Leave nothing in the system's folder for temporary files: here, or in each worker of several."""
+    remove_shared_folders()
 
 
 def shared_root() -> Path:

@@ -5,7 +5,15 @@ import math
 import pytest
 import torch
 
-from gmr.readouts import GRADED, READOUTS, expectation, expectation_odds, scored_argmax, yes, yes_minus_no
+from gmr.readouts import (
+    NO_LOG_ODDS,
+    READOUTS,
+    expectation,
+    expectation_odds,
+    scored_argmax,
+    yes,
+    yes_minus_no,
+)
 
 
 def logits(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -15,7 +23,8 @@ def logits(*shape: int, seed: int = 0) -> torch.Tensor:
 def test_the_table_names_every_readout():
     named = (yes_minus_no, yes, expectation, expectation_odds, scored_argmax)
     assert dict(READOUTS) == {readout.__name__: readout for readout in named}
-    assert {expectation, expectation_odds, scored_argmax} == {READOUTS[name] for name in GRADED}
+    sure_of_no = torch.tensor([-3.0, -2.0, 4.0])
+    assert {name for name, readout in READOUTS.items() if readout(sure_of_no) >= 0} == NO_LOG_ODDS
 
 
 def test_the_expected_grade_is_the_sum_of_grades_times_probabilities():

@@ -149,8 +149,8 @@ READOUTS: Mapping[str, Readout] = MappingProxyType(
         "scored_argmax": scored_argmax,
     }
 )
-GRADED: frozenset[str] = frozenset({"expectation", "expectation_odds", "scored_argmax"})
-"""Readouts that take the answers for grades in order."""
+NO_LOG_ODDS: frozenset[str] = frozenset({"expectation", "scored_argmax"})
+"""Readouts whose score is a grade, from 0 up: its sigmoid is no probability."""
 
 
 def _pool(logits: Tensor) -> Tensor:

@@ -21,6 +21,7 @@ from gmr.metrics.order import canonical_order
 from gmr.modeling.identity import model_digest
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
+from gmr.readouts import NO_LOG_ODDS
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +150,8 @@ class Reranker:
             allow_non_finite: give NaN and infinities as they are; a ranking cannot hold them.
 
         Returns:
-            ``(pairs,)`` float32, higher is better, unbounded; `probability` makes them readable.
+            ``(pairs,)`` float32, higher is better, unbounded; `probability` makes them readable. A model whose readout
+            is one of `NO_LOG_ODDS` gives grades, from 0 up.
 
         Raises:
             DataError: for a pair or an item that cannot be read; the message says which.
@@ -229,6 +231,7 @@ class Reranker:
                 RankedDocument(rank, doc_id, by_id[doc_id], candidates[doc_id])
                 for rank, doc_id in enumerate(order, start=1)
             ),
+            in_log_odds=self.model.readout not in NO_LOG_ODDS,
         )
 
 

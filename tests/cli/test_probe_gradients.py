@@ -8,6 +8,7 @@ import pytest
 
 from tests.cli.stubs import Outcome
 from tests.helpers.tiny_checkpoints import tiny_checkpoint
+from tests.suites.tiny import write_emoji
 from tests.train.runs import run, tiny_recipe
 
 Gmr = Callable[..., Outcome]
@@ -65,6 +66,18 @@ def test_tables_and_page_are_made_again_from_the_files(real_gmr: Gmr, data: Path
     assert again.out == first.out.replace(str(tmp_path / "a"), str(tmp_path / "b"))
     for name in ("gradients.html", "gradients.json", "candidates.jsonl"):
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
+@pytest.mark.parametrize("split", ["train", "dev"])
+def test_a_suite_that_is_read_from_a_folder_gives_a_batch(real_gmr: Gmr, tmp_path: Path, split: str) -> None:
+    write_emoji(tmp_path)
+    words = ("probe", "gradients", "-m", tiny(), "--suite", "emoji", "--split", split, "--parameters", "none")
+    outcome = real_gmr(*words, "--data-root", tmp_path, "--queries", 2)
+    assert outcome.status == 0, outcome.err
+    assert f"emoji, {split}: 2 queries" in outcome.out
+    refused = real_gmr(*words)
+    assert refused.status == 65
+    assert "emoji is read from files: give --data-root" in refused.err
 
 
 def test_more_queries_than_there_are_is_said(real_gmr: Gmr, data: Path) -> None:

@@ -11,6 +11,8 @@ import pytest
 
 from gmr.core.nouns import probability
 from gmr.core.trec import read_run
+from gmr.modeling.loading import load_model
+from gmr.modeling.saving import save_model
 from gmr.reranker import Reranker
 from tests.cli.stubs import Outcome, WordOverlap
 from tests.helpers.tiny_checkpoints import tiny_checkpoint
@@ -61,6 +63,24 @@ def test_json_lines_are_n_in_n_out(gmr: Gmr, documents: Path) -> None:
     for record in records:
         assert record["probability"] == pytest.approx(probability(record["score"]))
     assert "\x1b" not in outcome.out
+
+
+def test_a_grade_has_no_probability(real_gmr: Gmr, documents: Path, tmp_path: Path) -> None:
+    model = load_model(
+        tiny_checkpoint("qwen2_5_vl"), answers="grades_0_9", readout="expectation", device="cpu"
+    )
+    save_model(model, tmp_path / "graded")
+    words = ("rank", "-m", tmp_path / "graded", "-q", "queen", "-d", documents)
+    page = tmp_path / "ranking.html"
+    table = real_gmr(*words, "--html", page)
+    assert table.status == 0
+    assert "probability" not in table.out
+    assert "score" in table.out
+    assert "probability" not in page.read_text(encoding="utf-8")
+    records = [json.loads(line) for line in real_gmr(*words, "--json").out.splitlines()]
+    assert len(records) == 6
+    assert {record["probability"] for record in records} == {None}
+    assert all(0 <= record["score"] <= 9 for record in records)
 
 
 def test_top_k_shows_the_first_and_says_so(gmr: Gmr, documents: Path) -> None:

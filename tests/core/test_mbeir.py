@@ -138,7 +138,9 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path):
         assemble(mbeir_source(tmp_path / "set", config="cirr_task7"))
 
 
-@pytest.mark.parametrize("columns", ["8:q0 0 8:d0", "8:q0 0 8:d0 yes 7", "8:q0 0 8:d0 1 7 8"])
+@pytest.mark.parametrize(
+    "columns", ["8:q0 0 8:d0", "8:q0 0 8:d0 yes 7", "8:q0 0 8:d0 1 7 8", "8:q0 0 8:d0 +-1 7"]
+)
 def test_a_judgment_of_another_shape_is_named(tmp_path, columns):
     write_mbeir(cirr(), tmp_path, config="cirr_task7")
     (tmp_path / "qrels/test/mbeir_cirr_task7_test_qrels.txt").write_text(f"8:q0 0 8:d0 1 7\n{columns}\n")

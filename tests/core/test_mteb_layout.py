@@ -179,7 +179,7 @@ def test_wanted_rows_are_the_rows_of_a_plain_reading(tmp_path):
         ("- config_name: corpus", "config 'corpus' declares no data_files"),
         ("  no: list", "configs must be a list"),
         ("- config_name: corpus\n  data_files: 7", "data_files of 'corpus' are 7"),
-        ("- : : :", "its head is not YAML"),
+        ("- : : :", r"/README\.md: its head is not YAML"),
     ],
 )
 def test_a_hostile_readme_is_refused(tmp_path, files, message):

@@ -116,3 +116,14 @@ def test_a_language_needs_its_column(tmp_path):
     write_parquet(tmp_path / "queries/test-00000-of-00001.parquet", [{"query-id": 0, "query": "a"}])
     with pytest.raises(DataError, match="the query has no column language"):
         assemble(vidore_source(tmp_path, language="english"))
+
+
+def test_of_rows_too_and_one_without_a_question_needs_none(tmp_path):
+    rows = [{"query": "q0", "image": cell(0), "language": "english"}, {"query": None, "image": cell(1)}]
+    assert list(assemble(vidore_source(write_rows(tmp_path / "a", rows), language="english")).queries) == [
+        "0"
+    ]
+    with pytest.raises(DataError, match=r"parquet:1: the query has no column language"):
+        assemble(
+            vidore_source(write_rows(tmp_path / "b", [{"query": "q0", "image": cell(0)}]), language="english")
+        )

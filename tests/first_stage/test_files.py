@@ -85,7 +85,7 @@ def test_what_mteb_writes_is_read(tmp_path):
             r"s holds 2 parts \('test', 'dev'\)",
         ),
         ("a.json", '{"en": {"test": {"q": {"d": 1}}}, "de": {}}', "the file holds 2 parts"),
-        ("a.jsonl", '{"query-id": "q0"}\n', r"a\.jsonl:1: a row has query-id and a list"),
+        ("a.jsonl", '{"query-id": "q0"}\n', r"a\.jsonl:1: top_ranked has query-id and a list"),
         ("a.jsonl", '{"query-id": "q0", "corpus-ids": ["a", "a"]}\n', "given twice"),
     ],
 )

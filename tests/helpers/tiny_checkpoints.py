@@ -8,7 +8,6 @@ the sizes and the weights are not. Everything is a function of ``(architecture, 
 import json
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 from typing import Any
 
 import torch
@@ -16,6 +15,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText, PreTrainedModel
 from transformers.models.qwen2.tokenization_qwen2 import PRETOKENIZE_REGEX, Qwen2Tokenizer
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
+
+from tests.helpers.folders import shared_folder
 
 ARCHITECTURES = ("qwen2_vl", "qwen2_5_vl", "qwen3_vl", "qwen3")
 VISION_ARCHITECTURES = ARCHITECTURES[:3]
@@ -225,6 +226,4 @@ def trained_tokenizer() -> Qwen2Tokenizer:
 @cache
 def tiny_checkpoint(architecture: str, *, seed: int = 0, tie: bool = False) -> Path:
     """Folder of a tiny checkpoint, built once per process and read only."""
-    return build_tiny_checkpoint(
-        Path(mkdtemp(prefix=f"tiny-{architecture}-")), architecture, seed=seed, tie=tie
-    )
+    return build_tiny_checkpoint(shared_folder(f"tiny-{architecture}-"), architecture, seed=seed, tie=tie)

@@ -3,10 +3,11 @@
 import json
 from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 
 import torch
 from transformers import BertConfig, BertForMaskedLM, BertModel, BertTokenizerFast
+
+from tests.helpers.folders import shared_folder
 
 WORDS = (
     "yes no red blue green brown white black pink yellow square text a the picture of query document is what text "
@@ -60,5 +61,4 @@ def build_tiny_encoder(
 @cache
 def tiny_encoder(*, language_head: bool = False, embedder: bool = False) -> Path:
     """Folder of a tiny encoder, built once per process and read only."""
-    folder = Path(mkdtemp(prefix="tiny-bert-"))
-    return build_tiny_encoder(folder, language_head=language_head, embedder=embedder)
+    return build_tiny_encoder(shared_folder("tiny-bert-"), language_head=language_head, embedder=embedder)

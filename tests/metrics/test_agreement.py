@@ -1,4 +1,4 @@
-"""Kendall's tau by its definition, pair by pair."""
+"""Kendall's tau by its definition, pair by pair; Spearman's rho as scipy computes it."""
 
 from itertools import combinations
 
@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import rankdata, spearmanr
 
-from gmr.metrics.agreement import kendall_tau
+from gmr.metrics.agreement import average_ranks, kendall_tau, spearman_rho
 
 rows = st.lists(st.tuples(st.integers(-3, 3), st.integers(-3, 3)), min_size=2, max_size=12)
 
@@ -48,3 +49,14 @@ def test_what_is_no_two_rows_of_numbers_is_refused() -> None:
         kendall_tau([1, 2], [1, 2, 3])
     with pytest.raises(ValueError, match="finite"):
         kendall_tau([1, float("nan")], [1, 2])
+
+
+@given(st.lists(st.integers(-3, 3), min_size=2, max_size=12), st.integers(0, 99))
+def test_ranks_and_spearman_are_those_of_scipy(values: list[int], seed: int) -> None:
+    others = np.random.default_rng(seed).integers(-2, 3, len(values))
+    assert average_ranks(values).tolist() == rankdata(values).tolist()
+    rho = spearman_rho(values, others)
+    if len(set(values)) == 1 or len(set(others.tolist())) == 1:
+        assert rho is None
+    else:
+        assert rho == pytest.approx(spearmanr(values, others).statistic)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from transformers import AutoTokenizer, BertForMaskedLM, BertModel
 
+from gmr.bench.system import load_system
 from gmr.core.errors import ModelError
 from gmr.core.items import Text
 from gmr.core.nouns import Document, Query
@@ -171,6 +172,22 @@ def test_an_adapter_merged_into_an_encoder_scores_as_the_adapter(tmp_path: Path)
     model = load_model(result.model_dir)
     merged = load_model(save_model(model, tmp_path / "merged", merge_adapter=True))
     torch.testing.assert_close(logits(merged), logits(model), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("language_head", [False, True])
+def test_a_benchmark_knows_what_its_scores_depend_on_and_what_they_cost(language_head: bool) -> None:
+    system = load_system(str(tiny_encoder(language_head=language_head)))
+    other = load_system(str(tiny_encoder(language_head=not language_head)))
+    assert system.facts["engine"] == "padded"
+    assert {name for name, fact in system.facts.items() if fact != other.facts[name]} >= {"weights", "head"}
+    pairs = [(Query("q", (Text(query),)), Document("d", (Text(document),))) for query, document in PAIRS]
+    scores, cost = system.score(pairs)
+    alone = [system.score([pair]) for pair in pairs]
+    assert scores.tolist() == pytest.approx([float(each[0]) for each, _ in alone], abs=1e-5)
+    lengths = [len(system.reranker.model.processor.encode(*pair).input_ids) for pair in pairs]
+    assert [each.num_computed_tokens for _, each in alone] == lengths
+    assert cost.num_prompt_tokens == sum(lengths)
+    assert cost.num_computed_tokens == len(lengths) * max(lengths)
 
 
 @pytest.mark.skipif(

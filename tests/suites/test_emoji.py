@@ -1,6 +1,5 @@
 """Facts about the suite ``emoji``: on a made-up folder everywhere, on the real one where it is."""
 
-import hashlib
 import json
 import logging
 from collections import Counter
@@ -9,7 +8,7 @@ import pytest
 
 from gmr import suites
 from gmr.core.errors import DataError
-from gmr.core.items import Image, images_of, modality, text_of
+from gmr.core.items import Image, images_of, text_of
 from gmr.core.nouns import TASK_TYPES, check_pictures
 from gmr.suites.emoji.data import LANGUAGES, VENDORS, read_emoji
 from gmr.suites.emoji.tasks import PLANS, SPLITS, plans, retriever, task_types
@@ -17,8 +16,9 @@ from gmr.suites.frozen import FrozenRuns
 from gmr.suites.tasks import search_digest
 from tests.conftest import shared_data
 from tests.suites import tiny
+from tests.suites.checks import check_items, count_missed, digest_of_judgments, read_frozen
 
-SIDES = {"t": "t", "i": "i", "vd": "i", "it": "it"}
+JUDGMENTS = "a3d4c0e867bfcbf4c37cbe85c3b1214436f706e4bc645da00e6d9ab055851df0"
 
 
 @pytest.fixture(scope="module")
@@ -47,15 +47,7 @@ def real_plans(real):
 
 def test_all_nine_types_are_made_and_their_items_are_of_that_type(made_up_tasks):
     assert {task.task_type for task in made_up_tasks.values()} == set(TASK_TYPES)
-    for task in made_up_tasks.values():
-        query, document = task.task_type.split("2")
-        assert {modality(q.item) for q in task.queries.values()} == {SIDES[query]}, task.name
-        assert {modality(d.item) for d in task.corpus.values()} == {SIDES[document]}, task.name
-
-
-def test_every_picture_of_every_task_opens(made_up_tasks):
-    for task in made_up_tasks.values():
-        check_pictures(*task.queries.values(), *task.corpus.values())
+    check_items(made_up_tasks.values())
 
 
 def test_data_that_no_first_stage_was_frozen_for_is_warned_of(made_up, caplog):
@@ -269,30 +261,11 @@ def test_every_task_has_its_frozen_first_stage_and_was_made_for_this_data(real, 
 
 
 def test_the_judgments_are_frozen(real_plans):
-    rows = sorted(
-        [name, query_id, *plan.relevant[query_id]]
-        for name, plan in real_plans.items()
-        for query_id in plan.relevant
-    )
-    assert hashlib.sha256(json.dumps(rows).encode()).hexdigest() == JUDGMENTS
+    assert digest_of_judgments(real_plans) == JUDGMENTS
 
 
-JUDGMENTS = "a3d4c0e867bfcbf4c37cbe85c3b1214436f706e4bc645da00e6d9ab055851df0"
-
-
-def test_positives_are_not_added_to_the_candidates(real, real_plans):
-    frozen = FrozenRuns("emoji")
-    missing = 0
-    for name, plan in real_plans.items():
-        run = frozen.read(
-            name,
-            frozen.table[name].made_for,
-            query_ids=list(plan.search.queries),
-            doc_ids=sorted(plan.search.documents),
-        )
-        missing += sum(not set(plan.relevant[query_id]) & set(run[query_id]) for query_id in run)
-    # A first stage that knew the answers would miss none.
-    assert missing > 2000
+def test_positives_are_not_added_to_the_candidates(real_plans):
+    assert count_missed("emoji", real_plans) > 2000
 
 
 def test_look_alikes_of_the_real_data_are_relevant(real, real_plans):
@@ -334,33 +307,19 @@ def test_every_picture_of_the_real_archives_that_a_task_shows_is_whole(real):
 
 def test_candidates_found_anew_are_the_frozen_ones(real, real_plans):
     pytest.importorskip("bm25s")
-    frozen = FrozenRuns("emoji")
     stage = retriever(real)
     for name in ("emoji-t2t", "emoji-t2t-zh-en"):
         plan = real_plans[name]
-        read = frozen.read(
-            name,
-            frozen.table[name].made_for,
-            query_ids=list(plan.search.queries),
-            doc_ids=sorted(plan.search.documents),
-        )
-        assert stage.run(plan.search) == read
+        assert stage.run(plan.search) == read_frozen("emoji", plan)
 
 
 @pytest.mark.slow
 def test_candidates_found_anew_by_looks_are_the_frozen_ones(real, real_plans):
     pytest.importorskip("bm25s")
-    frozen = FrozenRuns("emoji")
     stage = retriever(real)
     for name in ("emoji-i2i-noto", "emoji-t2i-de", "emoji-it2i"):
         plan = real_plans[name]
-        read = frozen.read(
-            name,
-            frozen.table[name].made_for,
-            query_ids=list(plan.search.queries),
-            doc_ids=sorted(plan.search.documents),
-        )
-        assert stage.run(plan.search) == read
+        assert stage.run(plan.search) == read_frozen("emoji", plan)
 
 
 def test_pictures_are_bytes_of_the_archives(made_up_tasks):

@@ -10,14 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gmr.core.beir import read_beir
-from gmr.core.errors import UsageError
+from gmr.core.errors import DataError, UsageError
+from gmr.core.files import read_jsonl
 from gmr.core.items import Text, text_of
 from gmr.core.nouns import Document, Query
 from gmr.core.tasks import RerankTask
 from gmr.core.training_data import read_training_jsonl
 from gmr.suites.text_bm25 import bm25_run, words_of
-from gmr.suites.text_training import main, make_vaswani, make_xquad, split_task
+from gmr.suites.text_training import main, make_vaswani, make_xquad, split_task, xquad_task
 from tests.conftest import shared_data
+from tests.suites.tiny import write_gz, write_xquad
 
 
 @pytest.mark.parametrize(
@@ -144,6 +146,17 @@ def test_the_command_writes_the_same_bytes_for_the_same_seed(tmp_path: Path) -> 
     assert all(
         (tmp_path / "one" / path).read_bytes() == (tmp_path / "two" / path).read_bytes() for path in files
     )
+
+
+def test_a_text_that_is_none_is_named_with_its_file_and_line(tmp_path: Path) -> None:
+    write_xquad(tmp_path)
+    path = tmp_path / "xquad" / "corpus.de.jsonl.gz"
+    rows = [row for _, row in read_jsonl(path)]
+    write_gz(path, [*rows[:2], {**rows[2], "text": 7}, *rows[3:]])
+    with pytest.raises(
+        DataError, match=r"corpus\.de\.jsonl\.gz:3: text must be a non-empty string, this is 7"
+    ):
+        xquad_task(tmp_path / "xquad", "en", "de", depth=5)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0, -1.0])

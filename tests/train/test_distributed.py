@@ -41,7 +41,8 @@ def launch(launcher: str, page: Path, folder: Path) -> None:
     script.write_text(SCRIPT)
     path = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
-    command = [sys.executable, "-m", *LAUNCHERS[launcher], str(script), str(page), str(folder)]
+    log = f"--log-dir={page.with_name('log')}"  # else one of its own stays among the system's temporary files
+    command = [sys.executable, "-m", *LAUNCHERS[launcher], log, str(script), str(page), str(folder)]
     done = subprocess.run(
         command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=500, check=False
     )

@@ -1,10 +1,14 @@
 """Graded answers, policy gradients and preferences as recipes: they train, go on after a crash, and rank."""
 
+import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 from gmr.core.config import to_toml
@@ -12,13 +16,16 @@ from gmr.core.errors import ConfigError, ModelError
 from gmr.modeling.loading import load_model
 from gmr.objectives import ObjectiveConfig
 from gmr.reranker import Reranker
+from gmr.train.balance import BalancedSampler
 from gmr.train.collator import GroupCollator
+from gmr.train.length_packing import PackedSampler
 from gmr.train.recipe import ModelSection, Recipe
-from gmr.train.reference import reference_table
-from gmr.train.sampling import GroupDataset, SamplingConfig
+from gmr.train.reference import count_groups, reference_table
+from gmr.train.sampling import EpochSampler, GroupDataset, SamplingConfig
 from tests.helpers.tiny_checkpoints import tiny_checkpoint
 from tests.train.data import training_set
 from tests.train.runs import assert_bitwise_equal, run, tiny_recipe, weights
+from tests.train.test_balance import steps_of
 from tests.train.test_distributed import launch
 from tests.train.test_resume import Crash, CrashAt
 
@@ -117,6 +124,73 @@ def test_reference_logits_are_the_base_model_s_and_are_computed_once(
     assert reference_table(model, dataset, **options) == table
     assert reference_table(model, dataset, **{**options, "identity": {"a": 2}}) == table
     assert load_file(tmp_path / "reference.safetensors")["logits"].shape == (len(table), 2)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    costs=st.lists(st.integers(1, 100), min_size=8, max_size=30),
+    num_processes=st.integers(1, 3),
+    batch_size=st.integers(1, 3),
+    accumulated=st.integers(1, 2),
+    window=st.integers(0, 3),
+    drop_last=st.booleans(),
+    length=st.integers(1, 20) | st.sampled_from([0.3, 1.0, 1.5, 2.0]),
+)
+def test_the_groups_that_a_reference_is_made_for_are_all_that_a_run_draws(
+    costs: list[int],
+    num_processes: int,
+    batch_size: int,
+    accumulated: int,
+    window: int,
+    drop_last: bool,
+    length: int | float,
+) -> None:
+    num_examples = len(costs)
+    if drop_last and num_examples < num_processes * batch_size * accumulated:
+        return
+    options = {"seed": 5, "cost": lambda key: costs[key[1]], "num_processes": num_processes}
+    shape = {"batch_size": batch_size, "batches_per_step": accumulated, "drop_last": drop_last}
+    sampler = PackedSampler(num_examples, window=window, **options, **shape) if window else None
+    if sampler is None and num_processes > 1:
+        sampler = BalancedSampler(num_examples, **options, **shape)
+    sampler = sampler or EpochSampler(num_examples, seed=5)
+    drawn: list[Any] = []
+    num_steps = length if isinstance(length, int) else None
+    while num_steps is None or len(drawn) < num_steps:
+        dealt = {"num_processes": num_processes, "batch_size": batch_size, "accumulated": accumulated}
+        found = steps_of(sampler, drop_last=drop_last, **dealt)
+        num_steps = math.ceil(length * len(found)) if num_steps is None else num_steps
+        drawn += found
+        sampler.set_epoch(sampler.epoch + 1)
+    args = SimpleNamespace(
+        max_steps=length if isinstance(length, int) else -1,
+        num_train_epochs=length,
+        train_batch_size=batch_size,
+        gradient_accumulation_steps=accumulated,
+        world_size=num_processes,
+        dataloader_drop_last=drop_last,
+    )
+    plain = EpochSampler(num_examples, seed=5)
+    known = set()
+    left = count_groups(args, num_examples, window=window)
+    while left > 0:
+        keys = list(plain)[:left]
+        known.update(keys)
+        left -= len(keys)
+        plain.set_epoch(plain.epoch + 1)
+    assert {key for step in drawn[:num_steps] for keys in step for key in keys} <= known
+
+
+@pytest.mark.parametrize(
+    "training",
+    [
+        {"dataloader_drop_last": True, "per_device_train_batch_size": 3, "max_steps": 11},
+        {"max_steps": -1, "num_train_epochs": 0.4, "per_device_train_batch_size": 5},
+    ],
+)
+def test_a_run_has_a_reference_for_all_that_it_draws(tmp_path: Path, training: dict[str, Any]) -> None:
+    recipe = tiny_recipe(objective=ObjectiveConfig(weight="sft_preference"), dev="", **training)
+    assert run(recipe, tmp_path, dev_tasks=[]).model_dir is not None
 
 
 def test_draws_are_a_function_of_seed_epoch_and_index() -> None:

@@ -73,6 +73,15 @@ def test_the_two_nano_recipes_differ_in_the_objective_alone() -> None:
     assert different == {"name", "about", "model.readout", "objective.weight", "objective.direction"}
 
 
+@pytest.mark.parametrize("side", ["positive_answers", "negative_answers"])
+def test_a_set_of_answers_and_a_side_of_ones_own_are_not_mixed(side: str) -> None:
+    with pytest.raises(
+        ConfigError, match=f"model.answers is 'yes_no', a set .* model.{side} is given as well"
+    ):
+        load_recipe("gmr-nano-sft", ["model.answers=yes_no", f'model.{side}=["right"]'])
+    assert ModelSection(**{side: ("right",)}).answers is None
+
+
 def test_overrides_and_files_are_read_and_unknown_names_refused(tmp_path: Path) -> None:
     page = tmp_path / "mine.toml"
     page.write_text('name = "mine"\n[data]\npath = "train.jsonl"\n[training]\nmax_steps = 5\n')

@@ -70,8 +70,9 @@ def test_sharded_weights_give_the_logits_and_gradients_of_one_process(tmp_path: 
     script.write_text(SCRIPT)
     path = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29613"]
+    log = f"--log-dir={tmp_path / 'log'}"  # else one of its own stays among the system's temporary files
     done = subprocess.run(
-        [*command, str(script), str(models), str(output)],
+        [*command, log, str(script), str(models), str(output)],
         env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path},
         capture_output=True,
         text=True,

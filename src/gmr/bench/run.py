@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from gmr.bench.assembly import assemble, refuse_incomplete
+from gmr.bench.baselines import baseline_results
 from gmr.bench.blocks import Shard
 from gmr.bench.media import BadMedia, check_media, refuse_bad_media
 from gmr.bench.recheck import SHARE, recheck
@@ -14,19 +15,17 @@ from gmr.bench.results import BenchResults, set_aside_if_damaged, write_results
 from gmr.bench.runner import Bad, score_tasks, total_cost
 from gmr.bench.store import ScoreStore
 from gmr.bench.system import StoredSystem, System
-from gmr.core.environment import git_commit, versions
+from gmr.core.environment import source
 from gmr.core.errors import DataError
 from gmr.core.files import digest
-from gmr.core.items import images_of
 from gmr.core.tasks import RerankTask
 from gmr.core.trec import run_lines
-from gmr.evaluation import TaskResult, evaluate_run, evaluate_task
+from gmr.evaluation import TaskResult, evaluate_run
 from gmr.evaluation.cost import Cost
-from gmr.suites.baselines import PixelCosine, chance_run, first_stage_run
+from gmr.suites.baselines import CHANCE
 
 logger = logging.getLogger(__name__)
 
-CHANCE, FIRST_STAGE, PIXEL_COSINE = "chance", "first stage", "pixel cosine"
 STORE = "scores.sqlite"
 
 
@@ -146,7 +145,9 @@ def run_bench(
     if aside := set_aside_if_damaged(output):
         logger.warning("the results there were damaged: moved to %s, and made anew", aside)
     bad = check_pictures_of(bench, progress=progress) if bad is None else bad
-    results: dict[str, Sequence[TaskResult]] = baselines(bench, bad)
+    results: dict[str, Sequence[TaskResult]] = dict(
+        baseline_results(bench.tasks, bench.measures or None, with_pixels=not bad)
+    )
     costs: dict[str, dict[str, Cost]] = {}
     facts: dict[str, dict[str, str]] = {name: {} for name in results}
     checks: dict[str, Any] = {}
@@ -192,7 +193,6 @@ def run_bench(
             results[system.name] = of_system
             facts[system.name] = dict(system.facts)
             costs[system.name] = {task.name: total_cost(system, task, store) for task in bench.tasks}
-    commit = git_commit()
     record = BenchResults(
         suite=bench.suite,
         measures=bench.measures,
@@ -201,29 +201,10 @@ def run_bench(
         systems=facts,
         costs=costs,
         facts={**bench.facts, "policy": asdict(bench.policy), "floored": floored},
-        environment=versions() | ({"commit": commit} if commit else {}),
+        environment=source(),
     )
     write_results(record, output, orderless=(CHANCE,))
     return record
-
-
-def baselines(bench: Bench, bad: Mapping[str, BadMedia] | None = None) -> dict[str, Sequence[TaskResult]]:
-    """Chance, the first stage and, where both sides have pictures, the cosine of pixels; as in ``gmr evaluate``."""
-    measures = bench.measures or None
-    results: dict[str, Sequence[TaskResult]] = {
-        CHANCE: [
-            evaluate_run(chance_run(task), task, measures=measures, expected_under_ties=True)
-            for task in bench.tasks
-        ],
-        FIRST_STAGE: [evaluate_run(first_stage_run(task), task, measures=measures) for task in bench.tasks],
-    }
-    # Where one side has no picture all its scores are equal, and the expectation is chance.
-    if any(_has_pictures_on_both_sides(task) for task in bench.tasks) and not bad:
-        pixels = PixelCosine()
-        results[PIXEL_COSINE] = [
-            evaluate_task(pixels, task, measures=measures, expected_under_ties=True) for task in bench.tasks
-        ]
-    return results
 
 
 def task_facts(task: RerankTask, bad: BadMedia | None = None) -> dict[str, Any]:
@@ -239,12 +220,6 @@ def task_facts(task: RerankTask, bad: BadMedia | None = None) -> dict[str, Any]:
         "first_stage_sha256": digest(lines),
         "num_bad_media": {"queries": len(bad.queries), "documents": len(bad.documents)} if bad else {},
     }
-
-
-def _has_pictures_on_both_sides(task: RerankTask) -> bool:
-    return any(images_of(query.item) for query in task.queries.values()) and any(
-        images_of(document.item) for document in task.corpus.values()
-    )
 
 
 def _store(bench: Bench, path: Path) -> ScoreStore:

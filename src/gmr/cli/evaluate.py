@@ -6,24 +6,38 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gmr.cli.console import examples, print_note
-from gmr.cli.names import (
-    BASELINES,
-    CHANCE,
-    COMPILE_HELP,
-    DOCUMENT_CACHE_HELP,
-    ENGINE_HELP,
-    FIRST_STAGE,
-    PIXEL_COSINE,
-    QUANTIZE_HELP,
+from gmr.cli.models import (
+    DEFAULT_MODEL,
+    Compile,
+    Device,
+    DocumentCache,
     Dtype,
+    Engine,
     EngineName,
-    QuantizeName,
+    ModelNames,
+    Quantize,
+    TemplateName,
+    WeightType,
     check_device,
-    parse_measures,
-    refuse_twice,
+    check_models,
 )
-from gmr.cli.tasks import SUITE_HELP, DataRoot, load_tasks
+from gmr.cli.names import parse_measures, refuse_twice
+from gmr.cli.tasks import (
+    WHAT,
+    AllowCounts,
+    AllowUnpinned,
+    DataRoot,
+    Limit,
+    PictureRoot,
+    RunsRoot,
+    Split,
+    SuiteName,
+    TaskFolders,
+    TaskTypes,
+    load_tasks,
+)
 from gmr.core.errors import UsageError
+from gmr.suites.baselines import CHANCE, FIRST_STAGE
 
 if TYPE_CHECKING:
     from gmr.core.tasks import RerankTask
@@ -34,40 +48,30 @@ EPILOG = examples(
     "gmr evaluate --model runs/sft/model --model gmr-nano --task data/scifact --output results/scifact",
     "gmr evaluate --run a.trec --run b.trec --qrels test.qrels --measure ndcg@10 --measure rr@10",
 )
-PICTURES_ON_BOTH_SIDES = ("i2i", "it2i", "it2it")
-DEFAULT_MODEL, DEFAULT_MEASURE = "gmr-nano", "ndcg@10"
+DEFAULT_MEASURE = "ndcg@10"
 
 
 def evaluate(
     *,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="MODEL",
-            help="A model as in gmr rank; repeatable; gmr-nano when not given.",
-        ),
-    ] = None,
-    template: Annotated[
-        str | None, typer.Option(help="Prompt template of the models; each one's own when not given.")
-    ] = None,
-    task: Annotated[
-        list[Path] | None,
-        typer.Option("--task", metavar="FOLDER", help="A folder in BEIR layout with candidates; repeatable."),
-    ] = None,
+    model: ModelNames = None,
+    template: TemplateName = None,
+    task: TaskFolders = None,
     first_stage: Annotated[
         Path | None,
-        typer.Option(help="TREC run with the candidates of --task; those in the folder when not given."),
+        typer.Option(
+            rich_help_panel=WHAT,
+            help="TREC run with the candidates of --task; those in the folder when not given.",
+        ),
     ] = None,
-    suite: Annotated[str | None, typer.Option(help=SUITE_HELP)] = None,
+    suite: SuiteName = None,
     data_root: DataRoot = None,
-    split: Annotated[str, typer.Option(help="Split of the suite or folder.")] = "test",
-    task_type: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TYPE", help="Keep tasks of this type of the suite, such as t2it; repeatable."),
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Queries of each task of the suite.")] = None,
+    runs_root: RunsRoot = None,
+    picture_root: PictureRoot = None,
+    allow_unpinned: AllowUnpinned = False,
+    allow_counts: AllowCounts = False,
+    split: Split = "test",
+    task_type: TaskTypes = None,
+    limit: Limit = None,
     run: Annotated[
         list[Path] | None,
         typer.Option("--run", metavar="PATH", help="Measure a TREC run instead of a model; repeatable."),
@@ -85,14 +89,12 @@ def evaluate(
         Path | None,
         typer.Option("--output", "-o", help="Folder for runs, per-query values, tables and a page."),
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; chosen when not given.")] = None,
-    dtype: Annotated[
-        Dtype, typer.Option(help="Of the weights; scores are float32 in any case.")
-    ] = Dtype.FLOAT32,
-    engine: Annotated[EngineName, typer.Option(help=ENGINE_HELP)] = EngineName.AUTO,
-    document_cache: Annotated[Path | None, typer.Option(metavar="DIR", help=DOCUMENT_CACHE_HELP)] = None,
-    quantize: Annotated[QuantizeName | None, typer.Option(help=QUANTIZE_HELP)] = None,
-    compile: Annotated[bool, typer.Option("--compile", help=COMPILE_HELP)] = False,
+    device: Device = None,
+    dtype: WeightType = Dtype.FLOAT32,
+    engine: Engine = EngineName.AUTO,
+    document_cache: DocumentCache = None,
+    quantize: Quantize = None,
+    compile: Compile = False,
     seed: Annotated[int, typer.Option(help="Of the resampling behind intervals and tests.")] = 0,
 ) -> None:
     """Measure models on judged queries, with confidence intervals and paired tests.
@@ -121,6 +123,10 @@ def evaluate(
             task_types=task_type,
             limit=limit,
             data_root=data_root,
+            runs_root=runs_root,
+            picture_root=picture_root,
+            allow_unpinned=allow_unpinned,
+            allow_counts=allow_counts,
         )
         own = {each.measure for each in tasks}
         measures = measures or (list(own) if len(own) == 1 else [DEFAULT_MEASURE])
@@ -169,28 +175,13 @@ def _measure_models(
     measures: list[str],
     **options: Any,
 ) -> "dict[str, list[TaskResult]]":
-    from gmr.evaluation import evaluate_run, evaluate_task
+    from gmr.bench.baselines import baseline_results
+    from gmr.evaluation import evaluate_task
     from gmr.reranker import Reranker
-    from gmr.suites.baselines import PixelCosine, chance_run, first_stage_run
 
-    refuse_twice("--model", models)
-    reserved = sorted(set(models) & set(BASELINES))
-    if reserved:
-        raise UsageError(f"--model: {reserved[0]!r} is the name of a baseline; give the folder's whole path")
+    check_models(models)
     print_note(f"{CHANCE} and {FIRST_STAGE}: from the candidates as they came")
-    results = {
-        CHANCE: [
-            evaluate_run(chance_run(task), task, measures=measures, expected_under_ties=True)
-            for task in tasks
-        ],
-        FIRST_STAGE: [evaluate_run(first_stage_run(task), task, measures=measures) for task in tasks],
-    }
-    if any(task.task_type in PICTURES_ON_BOTH_SIDES for task in tasks):
-        # Where one side has no picture all its scores are equal, and the expectation is chance.
-        pixels = PixelCosine()
-        results[PIXEL_COSINE] = [
-            evaluate_task(pixels, task, measures=measures, expected_under_ties=True) for task in tasks
-        ]
+    results = baseline_results(tasks, measures)
     for name in models:
         print_note(
             f"{name}: {sum(len(run) for task in tasks for run in task.first_stage.values())} pairs to score"

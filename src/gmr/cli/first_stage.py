@@ -7,8 +7,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gmr.cli.console import examples, print_note, print_table
-from gmr.cli.names import Dtype, check_device
-from gmr.cli.tasks import SUITE_HELP, AllowCounts, AllowUnpinned, DataRoot, PictureRoot, load_tasks
+from gmr.cli.models import Dtype, check_device
+from gmr.cli.tasks import (
+    WHAT,
+    AllowCounts,
+    AllowUnpinned,
+    DataRoot,
+    Limit,
+    PictureRoot,
+    Split,
+    SuiteName,
+    TaskTypes,
+    load_tasks,
+)
 from gmr.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -35,23 +46,27 @@ def first_stage(
     *,
     task: Annotated[
         list[Path] | None,
-        typer.Option("--task", metavar="FOLDER", help="A folder in BEIR layout; repeatable."),
+        typer.Option(
+            "--task", metavar="FOLDER", rich_help_panel=WHAT, help="A folder in BEIR layout; repeatable."
+        ),
     ] = None,
-    suite: Annotated[str | None, typer.Option(help=SUITE_HELP)] = None,
+    suite: SuiteName = None,
     name: Annotated[
         list[str] | None,
-        typer.Option("--name", metavar="PATTERN", help="Keep tasks of this name of the suite; repeatable."),
+        typer.Option(
+            "--name",
+            metavar="PATTERN",
+            rich_help_panel=WHAT,
+            help="Keep tasks of this name of the suite; repeatable.",
+        ),
     ] = None,
     data_root: DataRoot = None,
     picture_root: PictureRoot = None,
     allow_unpinned: AllowUnpinned = False,
     allow_counts: AllowCounts = False,
-    split: Annotated[str, typer.Option(help="Split of the suite or folder.")] = "test",
-    task_type: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TYPE", help="Keep tasks of this type of the suite, such as t2it; repeatable."),
-    ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Queries of each task of the suite.")] = None,
+    split: Split = "test",
+    task_type: TaskTypes = None,
+    limit: Limit = None,
     retriever: Annotated[str | None, typer.Option("--retriever", "-r", help=RETRIEVER_HELP)] = None,
     depth: Annotated[int, typer.Option(min=1, max=1000, help="Most candidates of a query.")] = 100,
     exclude_self: Annotated[

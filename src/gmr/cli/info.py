@@ -9,7 +9,7 @@ import typer
 
 from gmr.cli.console import examples, json_line, print_line, print_table
 from gmr.cli.train import recipes
-from gmr.core.environment import git_commit, machine, versions
+from gmr.core.environment import machine, source
 from gmr.core.errors import ModelError
 from gmr.suites import SUITES
 
@@ -47,7 +47,7 @@ def installation_facts() -> dict[str, Any]:
     if torch.backends.mps.is_available():
         devices["mps"] = "Apple GPU"
     return {
-        "versions": versions() | ({"commit": commit} if (commit := git_commit()) else {}),
+        "versions": source(),
         "machine": machine(),
         "devices": devices,
         "models": {folder.name: model_facts(folder.name)["about"] for folder in packaged_models()},

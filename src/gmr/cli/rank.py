@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gmr.cli.console import examples, json_line, print_line, print_note, print_table, shorten
-from gmr.cli.names import (
-    COMPILE_HELP,
-    DOCUMENT_CACHE_HELP,
-    ENGINE_HELP,
-    QUANTIZE_HELP,
+from gmr.cli.models import (
+    DEFAULT_MODEL,
+    MODELS,
+    Compile,
+    Device,
+    DocumentCache,
     Dtype,
+    Engine,
     EngineName,
-    QuantizeName,
+    ModelName,
+    Quantize,
+    TemplateName,
+    WeightType,
     check_device,
 )
 from gmr.core.errors import DataError, UsageError
@@ -53,16 +58,14 @@ def rank(
         str | None,
         typer.Option(help="One sentence that says what relevance means; the model's own when not given."),
     ] = None,
-    model: Annotated[
-        str,
-        typer.Option("--model", "-m", help="A model folder, a hub id, or gmr-nano, which needs no download."),
-    ] = "gmr-nano",
+    model: ModelName = DEFAULT_MODEL,
     adapter: Annotated[
-        str | None, typer.Option(help="A LoRA adapter to put on the model: a folder or a hub id.")
+        str | None,
+        typer.Option(
+            rich_help_panel=MODELS, help="A LoRA adapter to put on the model: a folder or a hub id."
+        ),
     ] = None,
-    template: Annotated[
-        str | None, typer.Option(help="Prompt template; the model's own when not given.")
-    ] = None,
+    template: TemplateName = None,
     top_k: Annotated[
         int | None, typer.Option(min=1, help="Show the best K only; all when not given.")
     ] = None,
@@ -75,19 +78,17 @@ def rank(
     run_tag: Annotated[
         str | None, typer.Option(help="Tag of the TREC run; the model's name when not given.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; chosen when not given.")] = None,
-    dtype: Annotated[
-        Dtype, typer.Option(help="Of the weights; scores are float32 in any case.")
-    ] = Dtype.FLOAT32,
-    engine: Annotated[EngineName, typer.Option(help=ENGINE_HELP)] = EngineName.AUTO,
-    document_cache: Annotated[Path | None, typer.Option(metavar="DIR", help=DOCUMENT_CACHE_HELP)] = None,
-    quantize: Annotated[QuantizeName | None, typer.Option(help=QUANTIZE_HELP)] = None,
-    compile: Annotated[bool, typer.Option("--compile", help=COMPILE_HELP)] = False,
+    device: Device = None,
+    dtype: WeightType = Dtype.FLOAT32,
+    engine: Engine = EngineName.AUTO,
+    document_cache: DocumentCache = None,
+    quantize: Quantize = None,
+    compile: Compile = False,
 ) -> None:
     """Rank documents for a query; text, pictures or both on either side.
 
     Every document gets a place: what cannot be read is an error that names it. The score is the log-odds of
-    "relevant", the probability its sigmoid.
+    "relevant", the probability its sigmoid; a model that gives grades has no probability.
     """
     if json and trec:
         raise UsageError("--json and --trec exclude each other: name one")
@@ -184,20 +185,21 @@ def _print(ranking: "Ranking", *, top_k: int | None, json: bool, trec: bool, tag
                         "rank": place.rank,
                         "doc_id": place.doc_id,
                         "score": float(place.score),
-                        "probability": probability(place.score),
+                        "probability": probability(place.score) if ranking.in_log_odds else None,
                         "modality": modality(place.document.item),
                         "text": text_of(place.document.item),
                     }
                 )
             )
         return
-    columns = ["rank", "score", "probability", "kind", "document", "text"]
+    numbers = ["rank", "score", *(["probability"] if ranking.in_log_odds else [])]
+    columns = [*numbers, "kind", "document", "text"]
     kinds = {"t": "text", "i": "picture", "it": "picture + text"}
     rows = [
         [
             str(place.rank),
             f"{place.score:+.3f}",
-            f"{probability(place.score):.3f}",
+            *([f"{probability(place.score):.3f}"] if ranking.in_log_odds else []),
             kinds[modality(place.document.item)],
             place.doc_id,
             shorten(text_of(place.document.item), width=60),
@@ -206,6 +208,6 @@ def _print(ranking: "Ranking", *, top_k: int | None, json: bool, trec: bool, tag
     ]
     if not any(row[-1] for row in rows):
         columns, rows = columns[:-1], [row[:-1] for row in rows]
-    print_table(columns, rows, right=("rank", "score", "probability"))
+    print_table(columns, rows, right=numbers)
     if len(shown) < len(ranking):
         print_note(f"{len(shown)} of {len(ranking)} documents shown; leave --top-k out to see all")

@@ -6,8 +6,7 @@ from itertools import combinations
 from pathlib import Path
 
 from gmr.cli.console import print_line, print_table
-from gmr.cli.names import BASELINES, CHANCE, PIXEL_COSINE
-from gmr.core.environment import git_commit, machine, versions
+from gmr.core.environment import environment
 from gmr.core.files import atomic_write_json, atomic_write_text, file_names
 from gmr.core.nouns import display_type
 from gmr.core.trec import write_run
@@ -22,6 +21,7 @@ from gmr.evaluation import (
 )
 from gmr.metrics.measures import MEASURES
 from gmr.metrics.statistics import Interval
+from gmr.suites.baselines import BASELINES, CHANCE, PIXEL_COSINE
 
 Results = Mapping[str, Sequence[TaskResult]]
 SUFFIXES = {"markdown": "md", "latex": "tex", "csv": "csv"}
@@ -93,7 +93,7 @@ def write_results(results: Results, measures: Sequence[str], folder: Path, *, se
         },
         "comparisons": [asdict(row) for row in tests],
         "seed": seed,
-        "environment": _environment(),
+        "environment": environment(),
     }
     atomic_write_json(folder / "results.json", content)
     for style, suffix in SUFFIXES.items():
@@ -136,11 +136,6 @@ def _value(system: str, value: Interval) -> str:
     return f"{value.mean:.3f}" if system == CHANCE else str(value)
 
 
-def _environment() -> dict[str, str]:
-    commit = git_commit()
-    return versions() | machine() | ({"commit": commit} if commit else {})
-
-
 def _page(results: Results, rows: Sequence[SummaryRow], tests: Sequence[Comparison], measure: str) -> str:
     from gmr.reports.experiment import ComparisonRow, ExperimentReport, ResultRow, System
     from gmr.reports.experiment_page import experiment_page
@@ -176,7 +171,7 @@ def _page(results: Results, rows: Sequence[SummaryRow], tests: Sequence[Comparis
             ComparisonRow(labels.get(row.label, row.label), row.a, row.b, row.delta, row.adjusted_p_value)
             for row in tests
         ],
-        environment=_environment(),
+        environment=environment(),
         notes=[
             "Every task weighs the same in the mean. Intervals are over queries of these tasks; they do not "
             "speak of tasks that were not run.",

@@ -12,8 +12,38 @@ from gmr.core.errors import UsageError
 if TYPE_CHECKING:
     from gmr.core.tasks import RerankTask
 
-SUITE_HELP = "A suite of tasks (gmr bench suites lists them), or a TOML file of your own."
 WHAT = "What to measure on"
+
+SuiteName = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        rich_help_panel=WHAT,
+        help="A suite of tasks (gmr bench suites lists them), or a TOML file of your own.",
+    ),
+]
+TaskFolders = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--task",
+        metavar="FOLDER",
+        rich_help_panel=WHAT,
+        help="A folder in BEIR layout with candidates; repeatable.",
+    ),
+]
+Split = Annotated[str, typer.Option(rich_help_panel=WHAT, help="Split of the suite or folder.")]
+TaskTypes = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="TYPE",
+        rich_help_panel=WHAT,
+        help="Keep tasks of this type of the suite, such as t2it; repeatable.",
+    ),
+]
+Limit = Annotated[
+    int | None,
+    typer.Option(min=1, rich_help_panel=WHAT, help="So many queries of each task of the suite."),
+]
 
 DataRoot = Annotated[
     Path | None,
@@ -68,7 +98,7 @@ def load_tasks(
     Args:
         suite: one of ours, one of ``mrb.toml``, or a TOML file.
         folders: in BEIR layout; either these or a suite.
-        split: of the suite or of the folders.
+        split: of one of our suites or of the folders; the public sets say their own.
         names: patterns of names to keep, of a suite.
         task_types: types to keep, of a suite.
         limit: most queries of each task of a suite.
@@ -92,6 +122,9 @@ def load_tasks(
         )
     if first_stage is not None and len(folders) != 1:
         raise UsageError(f"--first-stage belongs to one {folder_option}")
+    is_public = suite is not None and _is_public(suite)
+    if runs_root is not None and not is_public:
+        raise UsageError(f"--runs-root: {suite or folder_option} brings its own first stages; leave it out")
     if suite is None:
         if names or task_types or limit:
             raise UsageError(
@@ -99,9 +132,13 @@ def load_tasks(
             )
         tasks = _read_folders(folders, split, first_stage=first_stage, needs_first_stage=needs_first_stage)
         refuse_twice(folder_option, [task.name for task in tasks])
-    elif _is_public(suite):
+    elif is_public:
         from gmr.suites import mrb
 
+        if split != "test":
+            raise UsageError(
+                f"--split: each set of {suite} says its own; leave it out, or write another TOML file"
+            )
         tasks = mrb.load_tasks(
             suite,
             data_root=data_root,

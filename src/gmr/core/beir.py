@@ -31,7 +31,7 @@ from gmr.core.records import (
     read_table,
     record_item,
 )
-from gmr.core.task_source import TaskSource, Wanted
+from gmr.core.task_source import TaskSource, Wanted, candidates_of
 from gmr.core.tasks import RerankTask
 from gmr.core.trec import read_qrels, read_run, write_qrels, write_run
 
@@ -222,16 +222,7 @@ def _read_first_stage(folder: Path, split: str, is_needed: bool) -> Run:
         if not is_needed:
             return {}
         raise DataError(f"{folder}: no first stage; put {FIRST_STAGE} or top_ranked.jsonl there")
-    run: dict[str, dict[str, float]] = {}
-    for where, row in _table(folder, "top_ranked", split):
-        query_id, doc_ids = row.get("query-id"), row.get("corpus-ids")
-        if query_id is None or not isinstance(doc_ids, list):
-            raise DataError(f"{where}: top_ranked has query-id and a list of corpus-ids, not {shorten(row)}")
-        scores = {str(doc_id): float(len(doc_ids) - place) for place, doc_id in enumerate(doc_ids)}
-        if str(query_id) in run or len(scores) < len(doc_ids):
-            raise DataError(f"{where}: query {str(query_id)!r}, or a document of it, is given twice")
-        run[str(query_id)] = scores
-    return run
+    return candidates_of(_table(folder, "top_ranked", split))
 
 
 def _table(folder: Path, name: str, split: str) -> Iterable[tuple[str, dict[str, Any]]]:

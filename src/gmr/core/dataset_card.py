@@ -25,7 +25,7 @@ def read_card(folder: Path) -> Card:
         return {}
     if (size := path.stat().st_size) > MAX_CARD_BYTES:
         raise DataError(f"{path}: {size} bytes; a README of at most {MAX_CARD_BYTES} is read")
-    head = _front_matter(read_text(path))
+    head = _front_matter(read_text(path), where=str(path))
     configs = head.get("configs") if isinstance(head, Mapping) else None
     if configs is None:
         return {}
@@ -55,7 +55,7 @@ def table_files(folder: Path, card: Card, name: str, *, split: str) -> list[Path
     return sorted(path for suffix in TABLE_SUFFIXES for path in (folder / "data").glob(f"{name}-*{suffix}"))
 
 
-def _front_matter(text: str) -> Any:
+def _front_matter(text: str, *, where: str) -> Any:
     if not text.startswith("---"):
         return {}
     import yaml  # type: ignore[import-untyped, unused-ignore]
@@ -64,7 +64,7 @@ def _front_matter(text: str) -> Any:
     try:
         return yaml.safe_load(head) if fence else {}
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise DataError(f"README.md: its head is not YAML ({type(error).__name__})") from None
+        raise DataError(f"{where}: its head is not YAML ({type(error).__name__})") from None
 
 
 def _table(config: Any, where: str) -> tuple[str, dict[str, tuple[str, ...]]]:

@@ -34,6 +34,17 @@ def git_commit() -> str | None:
         return None
 
 
+def source() -> dict[str, str]:
+    """`versions`, with the ``commit`` of the source tree where there is one."""
+    commit = git_commit()
+    return versions() | ({"commit": commit} if commit else {})
+
+
+def environment() -> dict[str, str]:
+    """`source` and `machine`: where a result that depends on both was made."""
+    return source() | machine()
+
+
 def machine() -> dict[str, str]:
     """The machine in words: system, processor, usable cores."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

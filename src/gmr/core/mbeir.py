@@ -6,6 +6,7 @@ The layout is that of the published data set: ``query/test/mbeir_cirr_task7_test
 folder itself. Source: the data set of arXiv 2311.17136.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -104,7 +105,7 @@ def _judgments(path: Path) -> Iterator[tuple[str, str, str, object]]:
         where = f"{path}:{number}"
         if not columns:
             continue
-        if len(columns) not in (4, 5) or not columns[3].lstrip("+-").isdecimal():
+        if len(columns) not in (4, 5) or not re.fullmatch(r"[+-]?[0-9]+", columns[3]):
             raise DataError(
                 f"{where}: judgments are query, 0, document, relevance, task; this is {shorten(line)}"
             )

@@ -16,7 +16,7 @@ from gmr.core.files import shorten
 from gmr.core.items import Item
 from gmr.core.nouns import Document, Query
 from gmr.core.records import read_id, read_identified, read_table, record_item
-from gmr.core.task_source import TaskSource, Wanted, first_file, judgments_of
+from gmr.core.task_source import TaskSource, Wanted, candidates_of, first_file, judgments_of
 from gmr.core.trec import read_qrels
 
 DOC_KEYS = ("id", "_id", "corpus-id")
@@ -67,7 +67,7 @@ def mteb_source(
         own = dict(_instructions(files("instruction")))
         for where, query_id, row in read_identified(needed("query", "queries"), QUERY_KEYS, wanted=wanted):
             query = None
-            if row is not None and (language is None or _language(row, where) == language):
+            if row is not None and (language is None or language_of(row, where) == language):
                 said = row.get("instruction")
                 if said is not None and not isinstance(said, str):
                     raise DataError(f"{where}: instruction must be a string, this is {shorten(said)}")
@@ -81,7 +81,7 @@ def mteb_source(
             yield where, doc_id, document
 
     def candidates() -> dict[str, dict[str, float]]:
-        return ranked_candidates(files("top_ranked"))
+        return candidates_of(read_table(files("top_ranked")))
 
     return TaskSource(str(folder), qrels, queries, documents, candidates)
 
@@ -97,22 +97,16 @@ def row_item(row: Mapping[str, Any], *, root: Path, where: str) -> Item:
     return record_item(spelled, root=root, where=where)
 
 
-def ranked_candidates(files: list[Path]) -> dict[str, dict[str, float]]:
-    """Candidates of the rows ``query-id``, ``corpus-ids`` (best first), scored by their place from the end.
+def language_of(row: Mapping[str, Any], where: str) -> str:
+    """The language of a query, as its column says.
 
     Raises:
-        DataError: for a row of another shape, or an id given twice.
+        DataError: there is no such column.
     """
-    run: dict[str, dict[str, float]] = {}
-    for where, row in read_table(files):
-        query_id, doc_ids = read_id(row, ("query-id",), where=where), row.get("corpus-ids")
-        if query_id is None or not isinstance(doc_ids, list):
-            raise DataError(f"{where}: top_ranked has query-id and a list of corpus-ids, not {shorten(row)}")
-        scores = {str(doc_id): float(len(doc_ids) - place) for place, doc_id in enumerate(doc_ids)}
-        if query_id in run or len(scores) < len(doc_ids):
-            raise DataError(f"{where}: query {query_id!r}, or a document of it, is given twice")
-        run[query_id] = scores
-    return run
+    language = row.get("language")
+    if not isinstance(language, str):
+        raise DataError(f"{where}: the query has no column language to choose by: {shorten(sorted(row))}")
+    return language
 
 
 def _qrels_file(folder: Path, card: Card, split: str) -> Path | None:
@@ -135,10 +129,3 @@ def _instructions(files: list[Path]) -> Iterator[tuple[str, str]]:
         if query_id is None or not isinstance(said, str):
             raise DataError(f"{where}: an instruction has query-id and instruction, not {shorten(row)}")
         yield query_id, said
-
-
-def _language(row: Mapping[str, Any], where: str) -> str:
-    language = row.get("language")
-    if not isinstance(language, str):
-        raise DataError(f"{where}: the query has no column language to choose by: {shorten(sorted(row))}")
-    return language

@@ -48,7 +48,7 @@ class Document:
 
 @dataclass(frozen=True)
 class RankedDocument:
-    """A document in its place: ``rank`` counts from 1, ``score`` is a log-odds, unbounded."""
+    """A document in its place: ``rank`` counts from 1, ``score`` a log-odds, unbounded (or a grade: `Ranking`)."""
 
     rank: int
     doc_id: str
@@ -58,10 +58,18 @@ class RankedDocument:
 
 @dataclass(frozen=True)
 class Ranking:
-    """The documents of one query, best first; iterates and indexes as a sequence of `RankedDocument`."""
+    """The documents of one query, best first; iterates and indexes as a sequence of `RankedDocument`.
+
+    Attributes:
+        query: what was asked.
+        documents: in order.
+        in_log_odds: whether the scores are log-odds; those of a model that reads out grades are not, and have no
+            `probability`.
+    """
 
     query: Query
     documents: tuple[RankedDocument, ...]
+    in_log_odds: bool = True
 
     def __iter__(self) -> Iterator[RankedDocument]:
         return iter(self.documents)

@@ -4,10 +4,12 @@ import hashlib
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gmr.core.errors import DataError
+from gmr.core.files import shorten
 from gmr.core.nouns import Document, Qrels, Query, Run
+from gmr.core.records import read_id
 
 Content = TypeVar("Content")
 Value = TypeVar("Value", int, float)
@@ -201,6 +203,24 @@ def judgments_of(rows: Iterable[tuple[str, str, str, object]]) -> dict[str, dict
                 f"{where}: document {doc_id!r} is judged {grade} and {judged[doc_id]} for query {query_id!r}"
             )
     return qrels
+
+
+def candidates_of(rows: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, dict[str, float]]:
+    """Candidates of rows ``query-id``, ``corpus-ids`` (best first) with their places, scored from the end: the last 1.
+
+    Raises:
+        DataError: for a row of another shape, or an id given twice.
+    """
+    run: dict[str, dict[str, float]] = {}
+    for where, row in rows:
+        query_id, doc_ids = read_id(row, ("query-id",), where=where), row.get("corpus-ids")
+        if query_id is None or not isinstance(doc_ids, list):
+            raise DataError(f"{where}: top_ranked has query-id and a list of corpus-ids, not {shorten(row)}")
+        scores = {str(doc_id): float(len(doc_ids) - place) for place, doc_id in enumerate(doc_ids)}
+        if query_id in run or len(scores) < len(doc_ids):
+            raise DataError(f"{where}: query {query_id!r}, or a document of it, is given twice")
+        run[query_id] = scores
+    return run
 
 
 def first_file(folder: Path, names: Iterable[str]) -> Path | None:

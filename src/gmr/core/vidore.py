@@ -12,7 +12,7 @@ from gmr.core.dataset_card import read_card, table_files
 from gmr.core.errors import DataError
 from gmr.core.files import shorten
 from gmr.core.items import Item, Text, as_item, item_key
-from gmr.core.mteb_layout import mteb_source
+from gmr.core.mteb_layout import language_of, mteb_source
 from gmr.core.nouns import Document, Query
 from gmr.core.records import read_table
 from gmr.core.task_source import TaskSource, Wanted
@@ -80,6 +80,6 @@ def _rows(files: list[Path], root: Path, language: str | None) -> Iterator[tuple
             raise DataError(f"{where}: the row has no image: {shorten(sorted(row))}")
         if question is not None and not isinstance(question, str):
             raise DataError(f"{where}: query must be a string, this is {shorten(question)}")
-        if language is not None and row.get("language") != language:
+        if question and language is not None and language_of(row, where) != language:
             question = None
         yield where, question or None, as_item({"image": picture}, where=where, root=root)

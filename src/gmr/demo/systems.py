@@ -17,6 +17,7 @@ from gmr.evaluation import TaskResult, evaluate_run, evaluate_task
 from gmr.modeling.folders import resolve_folder
 from gmr.reports.experiment import Role
 from gmr.reranker import Reranker
+from gmr.suites import baselines
 from gmr.suites.baselines import PixelCosine, chance_run, first_stage_run
 from gmr.train.workers import POLL_S, workers
 
@@ -44,10 +45,12 @@ class DemoSystem:
     seed: int = 0
 
 
-CHANCE = DemoSystem("chance", "the exact expectation of a random order", "baseline")
-PIXELS = DemoSystem("pixel cosine", "cosine of raw pixels where both sides have a picture", "baseline")
+CHANCE = DemoSystem(baselines.CHANCE, "the exact expectation of a random order", "baseline")
+PIXELS = DemoSystem(
+    baselines.PIXEL_COSINE, "cosine of raw pixels where both sides have a picture", "baseline"
+)
 FIRST_STAGE = DemoSystem(
-    "first stage",
+    baselines.FIRST_STAGE,
     "word overlap, ink cosine and the nearest training examples; its order is what models rerank",
     "baseline",
 )

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from gmr.core.errors import DataError
-from gmr.core.files import parse_json_object, read_jsonl, read_lines, shorten
+from gmr.core.files import parse_json_object, read_lines, shorten
+from gmr.core.records import read_table
+from gmr.core.task_source import candidates_of
 from gmr.core.trec import read_run
 
 Scores = dict[str, dict[str, float]]
@@ -86,17 +88,7 @@ def _read_rank_list(path: Path) -> Scores:
 
 def _read_top_ranked(path: Path) -> Scores:
     """``{"query-id": ..., "corpus-ids": [best first]}`` in each line; scores count down to 1."""
-    run: Scores = {}
-    for number, row in read_jsonl(path):
-        where = f"{path}:{number}"
-        query_id, doc_ids = row.get("query-id"), row.get("corpus-ids")
-        if query_id is None or not isinstance(doc_ids, list):
-            raise DataError(f"{where}: a row has query-id and a list of corpus-ids, not {shorten(row)}")
-        scores = {str(doc_id): float(len(doc_ids) - place) for place, doc_id in enumerate(doc_ids)}
-        if str(query_id) in run or len(scores) < len(doc_ids):
-            raise DataError(f"{where}: query {str(query_id)!r}, or a document of it, is given twice")
-        run[str(query_id)] = scores
-    return _not_empty(run, path)
+    return _not_empty(candidates_of(read_table([path])), path)
 
 
 FORMATS: dict[str, Callable[[Path], Scores]] = {

@@ -39,11 +39,10 @@ def counting(model: RerankModel) -> Iterator[Counts]:
         counts.num_patches += len(options.get("hidden_states", *arguments[:1]))
         counts.num_pictures += len(options.get("grid_thw", *arguments[1:2]))
 
-    places = {model.facts.language: language} | ({model.facts.vision: vision} if model.facts.vision else {})
-    hooks = [
-        model.causal_model.get_submodule(place).register_forward_pre_hook(hook, with_kwargs=True)
-        for place, hook in places.items()
-    ]
+    hooks = [model.text_model.register_forward_pre_hook(language, with_kwargs=True)]
+    if model.facts.vision:
+        tower = model.causal_model.get_submodule(model.facts.vision)
+        hooks.append(tower.register_forward_pre_hook(vision, with_kwargs=True))
     try:
         yield counts
     finally:

@@ -38,7 +38,7 @@ def compile_layers(model: RerankModel, *, backend: str | Callable[..., Any] = "i
         AttentionMaskInterface.register(OPAQUE_ATTENTION, packed_mask)
         chosen: Any = {"text_config": OPAQUE_ATTENTION} if model.facts.takes_pictures else OPAQUE_ATTENTION
         model.causal_model.set_attn_implementation(chosen)
-    layers: Any = model.causal_model.get_submodule(f"{model.facts.language}.layers")
+    layers = model.layers
     # A compiler would have to see through its hooks and the thread's own state that they read.
     ignore_last_rows(layers[-1])
     try:

@@ -8,7 +8,7 @@ embeddings of the answers, to which such a head is tied, as a start for rows tha
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from transformers import Cache
 
 from gmr.core.errors import ModelError
@@ -39,6 +39,17 @@ class EncoderModel(RerankModel):
     def base_model(self) -> Any:
         """The transformers model below the masked-language-model head, if there is one."""
         return getattr(self.causal_model, self.causal_model.base_model_prefix, self.causal_model)
+
+    @property
+    def text_model(self) -> Any:
+        """The stack of layers, with a masked-language-model head above the model or without."""
+        return self.base_model.get_submodule(self.facts.language)
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        """The layers of the stack."""
+        layers: nn.ModuleList = self.text_model.layer
+        return layers
 
     @property
     def has_language_head(self) -> bool:

@@ -44,7 +44,6 @@ def model_facts(model: RerankModel) -> dict[str, str]:
         for name, adapter in getattr(model.backbone, "peft_config", {}).items()
     }
     image_processor = processor.image_processor
-    layers: Any = model.causal_model.get_submodule(f"{model.facts.language}.layers")
     return {
         "weights": _weights(model),
         "dtype": str(model.dtype).removeprefix("torch."),
@@ -55,7 +54,7 @@ def model_facts(model: RerankModel) -> dict[str, str]:
         "tokenizer": hashlib.sha256(processor.tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
         "image_processor": "none" if image_processor is None else _digest(image_processor.to_dict()),
         "max_tokens": str(processor.max_tokens),
-        "compiled": str(layers[0]._compiled_call_impl is not None),
+        "compiled": str(model.layers[0]._compiled_call_impl is not None),
         "torch": torch.__version__.partition("+")[0],
         "transformers": transformers.__version__,
     }

@@ -77,7 +77,7 @@ class RerankModel(nn.Module):
         self.head = self.head_config.build(self.answer_rows())
         if self.packs:
             use_packed_attention(self.causal_model, self.facts)
-            follow_last_rows(self.causal_model.get_submodule(self.facts.language).layers[-1])
+            follow_last_rows(self.layers[-1])
         if self.facts.takes_pictures:
             use_windowed_attention(self.causal_model)
         self._takes_features = "mm_encoder_outputs" in inspect.signature(self.base_model.forward).parameters
@@ -91,6 +91,17 @@ class RerankModel(nn.Module):
     def base_model(self) -> Any:
         """The transformers model below the language-model head."""
         return self.causal_model.model
+
+    @property
+    def text_model(self) -> Any:
+        """What every token goes through, between the embeddings and the head."""
+        return self.causal_model.get_submodule(self.facts.language)
+
+    @property
+    def layers(self) -> nn.ModuleList:
+        """The layers of the text model."""
+        layers: nn.ModuleList = self.text_model.layers
+        return layers
 
     @property
     def config(self) -> Any:

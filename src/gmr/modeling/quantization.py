@@ -4,7 +4,6 @@ For inference alone. Rounding changes the scores, alike in every engine: by how 
 """
 
 from collections.abc import Callable
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -81,7 +80,7 @@ def quantize_model(model: RerankModel) -> None:
     """
     if hasattr(model.backbone, "peft_config"):
         model.backbone = model.backbone.merge_and_unload()
-    layers: Any = model.causal_model.get_submodule(f"{model.facts.language}.layers")
+    layers = model.layers
     for name, module in list(layers.named_modules()):
         if not isinstance(module, nn.Linear):
             continue

@@ -19,9 +19,9 @@ def ranking_page(rankings: Sequence[Ranking], *, model: str, top_k: int | None =
         DataError: A picture cannot be read.
     """
     count = sum(len(ranking) for ranking in rankings)
-    subtitle = (
-        f"{count} documents ranked by {model}; number: score (log-odds), bar: probability of relevance."
-    )
+    in_log_odds = all(ranking.in_log_odds for ranking in rankings)
+    meaning = "score (log-odds), bar: probability of relevance" if in_log_odds else "score"
+    subtitle = f"{count} documents ranked by {model}; number: {meaning}."
     return page("Ranking", [_ranking(ranking, top_k=top_k) for ranking in rankings], subtitle=subtitle)
 
 
@@ -32,20 +32,21 @@ def _ranking(ranking: Ranking, *, top_k: int | None) -> Markup:
     shown = list(ranking)[:top_k]
     parts = [
         tag("div", question, {"class": "question"}),
-        tag("ol", [_place(place) for place in shown], {"class": "ranking"}),
+        tag("ol", [_place(place, ranking.in_log_odds) for place in shown], {"class": "ranking"}),
     ]
     if len(shown) < len(ranking):
         parts.append(tag("p", f"The first {len(shown)} of {len(ranking)} documents.", {"class": "hint"}))
     return tag("section", parts)
 
 
-def _place(place: RankedDocument) -> Markup:
-    share = probability(place.score)
-    line = [
-        tag("b", str(place.rank)),
-        tag("span", place.doc_id, {"class": "id"}),
-        tag("span", signed(place.score, digits=2), {"title": f"probability {share:.4f}"}),
-    ]
-    bar = tag("div", tag("i", "", {"style": f"width: {100 * share:.1f}%"}), {"class": "bar"})
+def _place(place: RankedDocument, in_log_odds: bool) -> Markup:
+    line = [tag("b", str(place.rank)), tag("span", place.doc_id, {"class": "id"})]
+    below = []
+    if in_log_odds:
+        share = probability(place.score)
+        line.append(tag("span", signed(place.score, digits=2), {"title": f"probability {share:.4f}"}))
+        below.append(tag("div", tag("i", "", {"style": f"width: {100 * share:.1f}%"}), {"class": "bar"}))
+    else:
+        line.append(tag("span", f"{place.score:.2f}"))
     shown = item(place.document.item, label=f"rank {place.rank}: {place.doc_id}")
-    return tag("li", [shown, tag("div", [tag("div", line, {"class": "line"}), bar], {"class": "place"})])
+    return tag("li", [shown, tag("div", [tag("div", line, {"class": "line"}), *below], {"class": "place"})])

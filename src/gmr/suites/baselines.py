@@ -9,6 +9,13 @@ from gmr.core.items import Image, Item, images_of
 from gmr.core.nouns import Document, Query, Run
 from gmr.core.tasks import RerankTask
 
+CHANCE, FIRST_STAGE, PIXEL_COSINE = "chance", "first stage", "pixel cosine"
+BASELINES: dict[str, str] = {
+    CHANCE: "The exact expectation of a random order of the candidates.",
+    FIRST_STAGE: "The candidates in the order they came.",
+    PIXEL_COSINE: "Cosine of the raw pixels; chance where a side has no picture.",
+}
+"""What they are called in tables, and what each is."""
 THUMBNAIL_PX = 32
 
 

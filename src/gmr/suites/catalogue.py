@@ -228,7 +228,9 @@ def _suite(name: str) -> Suite:
 
 def _root(name: str, data_root: Path | str | None) -> Path:
     if data_root is None and CATALOGUE[name].needs_data:
-        raise DataError(f"{name} is read from files: give --data-root, the folder that holds {name}/")
+        raise DataError(
+            f"{name} is read from files: give --data-root, the folder that holds {name}/ (data.root in a recipe)"
+        )
     return Path(data_root or "")
 
 

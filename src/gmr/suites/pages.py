@@ -1,12 +1,9 @@
 """Pages that show several pictures in a grid, with or without captions under them."""
 
-from functools import lru_cache
-from pathlib import Path
-
 import PIL.Image
-from PIL import ImageDraw, ImageFont
+from PIL import ImageDraw
 
-from gmr.core.errors import DataError
+from gmr.core.fonts import SANS, load_font
 from gmr.core.items import Image
 from gmr.suites.albums import Albums
 from gmr.suites.pieces import Page
@@ -34,7 +31,7 @@ def draw_page(page: Page, albums: Albums) -> Image:
 
 
 def _caption(canvas: PIL.Image.Image, text: str, *, left: int, top: int, width: int) -> None:
-    draw, font = ImageDraw.Draw(canvas), _font()
+    draw, font = ImageDraw.Draw(canvas), load_font(SANS, FONT_PX)
     for number, line in enumerate(_lines(text, width)):
         draw.text(
             (left + width // 2, top + number * CAPTION_LINE_PX), line, fill="black", font=font, anchor="ma"
@@ -46,20 +43,10 @@ def _lines(text: str, width: int) -> list[str]:
     lines: list[str] = [""]
     for word in text.split():
         longer = f"{lines[-1]} {word}".strip()
-        if lines[-1] and _font().getlength(longer) > width:
+        if lines[-1] and load_font(SANS, FONT_PX).getlength(longer) > width:
             lines.append(word)
         else:
             lines[-1] = longer
     if len(lines) > CAPTION_LINES:
         lines = [*lines[: CAPTION_LINES - 1], lines[CAPTION_LINES - 1] + "…"]
     return lines
-
-
-@lru_cache(maxsize=1)
-def _font() -> ImageFont.FreeTypeFont:
-    import matplotlib
-
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-    if not path.is_file():
-        raise DataError(f"{path}: the font of captions is missing; reinstall matplotlib")
-    return ImageFont.truetype(str(path), FONT_PX, layout_engine=ImageFont.Layout.BASIC)

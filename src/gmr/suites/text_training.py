@@ -20,13 +20,14 @@ from gmr.core.items import Text, text_of
 from gmr.core.nouns import Document, Query
 from gmr.core.tasks import RerankTask
 from gmr.core.trec import read_qrels
+from gmr.suites import vaswani, xquad
+from gmr.suites.depth import at_depth
+from gmr.suites.reading import text_field
 from gmr.suites.text_bm25 import bm25_run
 
 logger = logging.getLogger(__name__)
 
 TRAINING_FILE = "train.jsonl"
-XQUAD_INSTRUCTION = "Find the paragraph that answers the question."
-VASWANI_INSTRUCTION = "Find abstracts that are about what the query asks for."
 XQUAD_DEPTH, VASWANI_DEPTH = 50, 100
 
 
@@ -119,15 +120,12 @@ def xquad_task(data: Path, source: str, target: str, *, depth: int) -> RerankTas
     Raises:
         DataError: a language that is not there; the message names the file.
     """
-    documents, articles = {}, {}
-    for number, row in read_jsonl(data / f"corpus.{target}.jsonl.gz"):
-        doc_id = f"{_text(row, '_id', data, number)}.{target}"
-        documents[doc_id] = _text(row, "text", data, number)
-        articles[doc_id] = _text(row, "title", data, number)
-    asked, wanted = (
-        {_text(row, "_id", data, n): _text(row, "text", data, n) for n, row in read_jsonl(path)}
-        for path in (data / f"queries.{source}.jsonl.gz", data / f"queries.{target}.jsonl.gz")
+    corpus = data / f"corpus.{target}.jsonl.gz"
+    documents, articles = (
+        {f"{name}.{target}": text for name, text in _texts(corpus, key=key).items()}
+        for key in ("text", "title")
     )
+    asked, wanted = (_texts(data / f"queries.{language}.jsonl.gz") for language in (source, target))
     qrels = {
         query_id: {f"{doc_id}.{target}": grade for doc_id, grade in row.items()}
         for query_id, row in read_qrels(data / "qrels" / "test.tsv").items()
@@ -137,7 +135,7 @@ def xquad_task(data: Path, source: str, target: str, *, depth: int) -> RerankTas
     return RerankTask(
         name=source if source == target else f"{source}-{target}",
         task_type="t2t",
-        queries={name: Query(name, (Text(asked[name]),), XQUAD_INSTRUCTION) for name in qrels},
+        queries={name: Query(name, (Text(asked[name]),), xquad.INSTRUCTION) for name in qrels},
         corpus={name: Document(name, (Text(text),)) for name, text in documents.items()},
         qrels=qrels,
         first_stage=bm25_run({name: wanted[name] for name in qrels}, documents, depth=depth),
@@ -191,10 +189,10 @@ def make_xquad(
             test_articles, dev_articles = _draw(articles, test_share, dev_share, seed)
             chosen = set(test_articles), set(dev_articles)
         train, test = split_xquad(task, chosen[0])
-        tests[pair] = _shortened(test, depth=depth)
+        tests[pair] = at_depth(test, depth)
         if chosen[1]:
             train, dev = split_xquad(train, chosen[1])
-            devs[pair] = _shortened(dev, depth=depth)
+            devs[pair] = at_depth(dev, depth)
         records += training_records(train, num_negatives=num_negatives)
     return _write(folder, records, tests, devs)
 
@@ -221,9 +219,9 @@ def make_vaswani(
         depth: most candidates of a query in the folders.
     """
     task = read_beir(data, name="vaswani", task_type="t2t", first_stage=data / "run.bm25.trec.gz")
-    queries = {name: replace(each, instruction=VASWANI_INSTRUCTION) for name, each in task.queries.items()}
+    queries = {name: replace(each, instruction=vaswani.INSTRUCTION) for name, each in task.queries.items()}
     # Cut before the split: what is no candidate any more may be trained on.
-    task = _shortened(replace(task, queries=queries), depth=depth)
+    task = at_depth(replace(task, queries=queries), depth)
     test_queries, dev_queries = _draw(sorted(task.queries), test_share, dev_share, seed)
     train, test = split_task(task, test_queries)
     devs = {}
@@ -282,26 +280,14 @@ def _draw(
     return order[:num_test], order[num_test : num_test + num_dev]
 
 
-def _shortened(task: RerankTask, *, depth: int) -> RerankTask:
-    """The task with the best ``depth`` candidates of each query."""
-    first_stage = {
-        query_id: {
-            each.doc_id: task.first_stage[query_id][each.doc_id] for each in task.candidates(query_id)[:depth]
-        }
-        for query_id in task.first_stage
-    }
-    return replace(task, first_stage=first_stage)
-
-
 def _record(document: Document) -> dict[str, str]:
     return {"doc_id": document.doc_id, "text": text_of(document.item)}
 
 
-def _text(row: Mapping[str, Any], key: str, data: Path, number: int) -> str:
-    value = row.get(key)
-    if not isinstance(value, str):
-        raise DataError(f"{data}: line {number}: {key} must be a text, this is {value!r}")
-    return value
+def _texts(path: Path, *, key: str = "text") -> dict[str, str]:
+    """A field of every row of a file by its id."""
+    rows = ((row, f"{path}:{number}") for number, row in read_jsonl(path))
+    return {text_field(row, "_id", where=where): text_field(row, key, where=where) for row, where in rows}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -18,6 +18,7 @@ from gmr.suites.tasks import make_tasks
 
 LANGUAGES = ("en", "ar", "de", "el", "es", "hi", "ro", "ru", "th", "tr", "vi", "zh")
 SPLITS: dict[str, str] = {"test": "100 questions of the 1,190, the same ones in every language"}
+INSTRUCTION = "Find the paragraph that answers the question."
 NUM_QUERIES = 100
 # BM25 finds nearly all in the same language within 30; across languages more are needed.
 DEPTH, DEPTH_CROSSLINGUAL = 30, 40
@@ -69,7 +70,7 @@ def plans(data_root: Path, wanted: Sequence[str]) -> list[Plan]:
             Plan(
                 name=_name(source, target),
                 task_type="t2t",
-                instruction="Find the paragraph that answers the question.",
+                instruction=INSTRUCTION,
                 search=Search(
                     queries={name: (Words(asked[name][0], source),) for name in kept},
                     documents={name: (Words(text, target),) for name, text in documents.items()},

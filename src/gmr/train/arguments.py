@@ -65,6 +65,11 @@ def training_arguments(recipe: Recipe, run_dir: Path) -> TrainingArguments:
         raise ConfigError(f"recipe {recipe.name!r}: training: {str(error).splitlines()[0]}") from error
 
 
+def seed_of(recipe: Recipe) -> int:
+    """The seed that a run of the recipe has."""
+    return int(recipe.training.get("seed", DEFAULTS["seed"]))
+
+
 def check_names(recipe: Recipe) -> None:
     """Make sure that ``training`` holds options of the trainer, of the right kind.
 

@@ -27,7 +27,8 @@ class ModelSection:
         positive_answers: Answers that mean relevant, each one token after the prompt; None takes the template's.
             ``objective.num_positive`` counts them.
         negative_answers: The same of those that mean not relevant.
-        answers: Set of answers by name, such as ``grades_0_9``; None takes those of the base or template.
+        answers: Set of answers by name, such as ``grades_0_9``, both sides of it; None takes those of the base or
+            template.
         max_tokens: Longest prompt in tokens; None takes the base's.
         dtype: Of the weights that are loaded. Trainable ones are kept in float32 in any case.
         engine: ``packed`` computes what the prompts of a batch share once and pads nothing, ``padded`` whole pairs;
@@ -69,6 +70,12 @@ class ModelSection:
                 raise ConfigError(f"model.{name} must be at least 1, not {value}")
         if self.length_window < 0:
             raise ConfigError(f"model.length_window must be 0 or more, not {self.length_window}")
+        for name in ("positive_answers", "negative_answers"):
+            if self.answers is not None and getattr(self, name) is not None:
+                raise ConfigError(
+                    f"model.answers is {self.answers!r}, a set with both its sides, and model.{name} is given as well: "
+                    "leave one of them out"
+                )
 
 
 @dataclass(frozen=True)

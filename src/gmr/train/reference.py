@@ -6,6 +6,7 @@ copy of the model for, or LoRA a second pass with its adapters off, is then a ta
 
 import json
 import logging
+import math
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
@@ -61,7 +62,7 @@ def draw_groups(
         num_draws=recipe.objective.num_rollouts if "draws" in needs else 0,
     )
     if "reference" in needs:
-        num_groups = count_groups(args, len(dataset))
+        num_groups = count_groups(args, len(dataset), window=recipe.model.length_window)
         with args.main_process_first(local=False, desc="reference"), fast_products(args.device):
             dataset.reference = reference_table(
                 model, dataset, num_groups=num_groups, run_dir=run_dir, identity=identity
@@ -69,12 +70,24 @@ def draw_groups(
     return dataset
 
 
-def count_groups(args: TrainingArguments, num_examples: int) -> int:
-    """Groups that a run may draw, over all processes; a last round that is filled up draws none that is new."""
-    if args.max_steps > 0:
-        per_step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
-        return args.max_steps * per_step
-    return int(-(-args.num_train_epochs * num_examples // 1))
+def count_groups(args: TrainingArguments, num_examples: int, *, window: int = 0) -> int:
+    """Of the groups in the order in which they are drawn, epoch after epoch, so many hold all that a run trains on.
+
+    Args:
+        args: Of the training loop.
+        num_examples: Of the training set.
+        window: Steps that are dealt anew together (``model.length_window``): of a window that the run ends in, any
+            group may come up. A last round that is filled up draws none that is new.
+    """
+    per_turn = args.train_batch_size * args.world_size
+    per_step = per_turn * args.gradient_accumulation_steps
+    used = num_examples - num_examples % per_turn if args.dataloader_drop_last else num_examples
+    per_epoch = max(math.ceil(used / per_step), 1)
+    steps = args.max_steps if args.max_steps > 0 else math.ceil(args.num_train_epochs * per_epoch)
+    epochs, rest = divmod(steps, per_epoch)
+    rest = math.ceil(rest / window) * window if window else rest
+    # What an epoch drops is counted too: the next one begins behind it.
+    return epochs * num_examples + min(rest * per_step, num_examples)
 
 
 def reference_table(

@@ -15,6 +15,7 @@ from gmr.modeling.folders import resolve_folder
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
 from gmr.objectives import Objective
+from gmr.train.arguments import seed_of
 from gmr.train.recipe import Recipe
 
 
@@ -56,7 +57,7 @@ def load_base(recipe: Recipe, *, device: torch.device) -> RerankModel:
         engine=recipe.model.engine,
     )
     if recipe.model.base_init == "random":
-        draw_weights(model, seed=int(recipe.training.get("seed", 0)))
+        draw_weights(model, seed=seed_of(recipe))
     positive, negative = recipe.model.positive_answers, recipe.model.negative_answers
     if positive is not None or negative is not None:
         change_answers(model, positive=positive, negative=negative)

@@ -9,13 +9,11 @@ from gmr.bench.analysis.fusion import (
     FIRST_ONLY,
     RERANK_ONLY,
     RRF,
+    SCALES,
     VERSUS,
-    between_0_and_1,
     cross_validated,
     fused_scores,
     fusion,
-    reciprocal_ranks,
-    standardised,
     why_not,
 )
 from gmr.bench.analysis.options import Options
@@ -68,17 +66,30 @@ def test_cross_validation_takes_the_best_of_the_others():
     assert weights == [1.0, 0.0]
 
 
-def test_sums_scales_and_reciprocal_ranks_are_closed_forms():
+def test_sums_and_scales_are_closed_forms():
     first, second = {"a": 0.0, "b": 1.0, "c": 5.0}, {"a": 4.0, "b": 2.0, "c": 0.0}
     assert fused_scores(first, second, weight=0.5) == {"a": 2.0, "b": 2.0, "c": 5.0}
     assert fused_scores(first, second, weight=math.inf) == second
-    assert list(between_0_and_1(second).values()) == [1.0, 0.5, 0.0]
-    values = np.array(list(standardised(first).values()))
+    assert SCALES["min-max"][1](second) == {"a": 1.0, "b": 0.5, "c": 0.0}
+    values = np.array(list(SCALES["z-scores"][0](first).values()))
     assert (values.mean(), values.std()) == (pytest.approx(0), pytest.approx(1))
-    assert set(standardised({"a": 3.0, "b": 3.0}).values()) == {0.0}
-    assert set(between_0_and_1({"a": 3.0, "b": 3.0}).values()) == {0.0}
-    assert reciprocal_ranks(first, second)["c"] == pytest.approx(1 / 61 + 1 / 63)
-    assert reciprocal_ranks(first, second)["b"] == pytest.approx(2 / 62)
+    for scale in ("min-max", "z-scores"):  # equal scores stay equal, and say nothing
+        assert len(set(SCALES[scale][0]({"a": 3.0, "b": 3.0}).values())) == 1
+
+
+def test_reciprocal_ranks_are_summed_over_both_rankings():
+    task, model = make_task(num_queries=9), Biased(relevance=0.5)
+    expected = []
+    for query_id, row in task.first_stage.items():
+        second = {d: float(model.one(task.queries[query_id], task.corpus[d])) for d in row}
+        order = [sorted(scores, key=scores.__getitem__, reverse=True) for scores in (row, second)]
+        total = {d: 1 / (61 + order[0].index(d)) + 1 / (61 + order[1].index(d)) for d in row}
+        mine = total[f"{query_id}.d1"]
+        above = sum(value > mine + 1e-12 for value in total.values())
+        equal = sum(abs(value - mine) <= 1e-12 for value in total.values())
+        expected.append(np.mean([1 / math.log2(above + place + 2) for place in range(equal)]))
+    found = fusion(model, [task], OPTIONS).table("fused scores").find(RRF, "nDCG@10").mean
+    assert found == pytest.approx(np.mean(expected), abs=1e-12)
 
 
 def test_every_row_is_there_and_the_curve_has_finite_weights_alone():

@@ -4,10 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import rankdata, spearmanr
 
 from gmr.bench.analysis.cases import Case, chance_in_top, expected_rank
-from gmr.bench.analysis.correlations import average_ranks, spearman_rho
 from gmr.bench.analysis.results import Collector, Column
 from gmr.bench.analysis.words import amount, cell, effect_sentence, number, percent
 from gmr.metrics.statistics import bootstrap_interval, holm, paired_randomisation
@@ -73,17 +71,6 @@ def test_rounding_is_no_effect_however_sure_its_sign():
 def test_levels_and_what_is_not_asked_are_not_tested():
     for column in (Column("level", is_effect=False), Column("effect", is_tested=False)):
         assert table_of([[1.0] * 9], columns={"x": column}).find("row 0", "x").p_value is None
-
-
-@given(st.lists(st.integers(-3, 3), min_size=2, max_size=12), st.integers(0, 99))
-def test_ranks_and_spearman_are_those_of_scipy(values, seed):
-    others = np.random.default_rng(seed).integers(-2, 3, len(values))
-    assert average_ranks(values).tolist() == rankdata(values).tolist()
-    rho = spearman_rho(values, others)
-    if len(set(values)) == 1 or len(set(others.tolist())) == 1:
-        assert rho is None
-    else:
-        assert rho == pytest.approx(spearmanr(values, others).statistic)
 
 
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=8), st.integers(1, 9))

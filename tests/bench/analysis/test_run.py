@@ -59,6 +59,13 @@ def test_an_analysis_that_applies_to_nothing_is_not_run():
     assert scorer.num_pairs == report.num_scored == 0
 
 
+def test_where_all_candidates_are_relevant_there_is_none_to_attack():
+    task = make_task(relevant=range(8))
+    report = run_analyses(Biased(), [task], ["attacks", "position"])
+    why = "of the 20 drawn queries none has candidates that are not relevant"
+    assert report.not_applied == {"attacks": {"task": why}}
+
+
 def test_the_order_of_queries_documents_and_tasks_changes_nothing():
     options = {"limit": 4, "num_documents": 3}
     one = run_analyses(Biased(relevance=1.0, per_word=0.1), tasks(), **options).to_dict()

@@ -1,6 +1,7 @@
 """The models of a run: its base, then every checkpoint, with the weights that training had there."""
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,14 @@ def test_steps_go_from_the_base_to_the_final_model(finished: Path) -> None:
         {name.replace(".default", ""): each for name, each in parameters(final).items()}, last
     )
     assert any(not torch.equal(found[0][name], found[2][name]) for name in found[0])
+
+
+def test_adapters_start_as_those_of_a_run_that_named_no_seed(tmp_path: Path) -> None:
+    recipe = tiny_recipe(lora=True, dev="", learning_rate=0.0, max_steps=2)
+    recipe = replace(recipe, training={k: v for k, v in recipe.training.items() if k != "seed"})
+    run(recipe, tmp_path, dev_tasks=[])  # that changes nothing, so its checkpoint is what it started from
+    found = {step: parameters(model) for step, model in models_of_run(recipe, tmp_path, device=CPU)}
+    assert_bitwise_equal(found[0], found[2])
 
 
 def test_a_damaged_checkpoint_is_passed_over_with_a_warning(

@@ -13,6 +13,7 @@ from gmr.objectives import Objective, build_objective
 from gmr.probe.gradients.parameters import choose_parameters, parameter_gradients
 from gmr.probe.gradients.states import collate, read_states
 from tests.helpers.tiny_checkpoints import tiny_checkpoint
+from tests.helpers.tiny_encoders import tiny_encoder
 from tests.probe.gradients.groups import coloured_groups
 from tests.probe.gradients.models import adapted_model, tiny_model
 
@@ -62,6 +63,21 @@ def test_norms_and_cosines_are_those_of_plain_backward_passes(tie: bool, tokens_
     last = {name: each for name, each in expected[0].items() if name.startswith(prefix)}
     assert layer.norms["sft"] == pytest.approx(norm(last), rel=1e-5)
     assert layer.num_parameters == sum(each.numel() for each in last.values())
+
+
+@pytest.mark.parametrize("language_head", [False, True])
+def test_of_an_encoder_too_they_are_those_of_plain_backward_passes(language_head: bool) -> None:
+    model = load_model(tiny_encoder(language_head=language_head), device="cpu")
+    batch = collate(model, coloured_groups())
+    parts = parameter_gradients(model, batch, read_states(model, batch), objectives(), which="all")
+    found = {part.part: part.norms["sft"] for part in parts}
+    expected = naive(model, batch, objectives()["sft"])
+    assert found["all"] == pytest.approx(norm(expected), rel=1e-5)
+    for part, number in (("first layer", 0), ("last layer", 1)):
+        layer = {name: each for name, each in expected.items() if f".layer.{number}." in name}
+        assert found[part] == pytest.approx(norm(layer), rel=1e-5)
+    alone, *_ = parameter_gradients(model, batch, read_states(model, batch), objectives(), which="last-layer")
+    assert alone.norms["sft"] == pytest.approx(found["last layer"], rel=1e-5)
 
 
 def test_parts_are_of_the_whole_and_a_frozen_head_is_none() -> None:

@@ -62,12 +62,21 @@ def test_a_default_is_taken_by_those_that_have_the_option_and_do_not_give_it() -
         ("contrastive,temperature=0", "objective .*: temperature is 0.0: it must be above 0"),
         ("listmle,position_aware=yes", "objective .*: position_aware is 'yes': it must be true or false"),
         ("sft,temperature=0.1", "objective .*: temperature is 0.1, but the weight 'sft' does not take it"),
+        ("sft/answers", "objective .*: sft/answers weighs every answer, and a probe looks at one weight"),
+        ("grades", "objective .*: grades/answers weighs every answer"),
+        ("policy_gradient", "objective .*: policy_gradient/answers weighs every answer"),
+        ("preference", "objective .*: preference/yes_minus_no needs a reference: .*; a probe has none"),
         ("sft,weight=focal", "objective .*: 'weight=focal' is no option=value"),
     ],
 )
 def test_what_cannot_be_read_is_named(text: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         parse_spec(text)
+
+
+def test_the_objective_of_a_recipe_that_a_probe_cannot_look_at_is_refused() -> None:
+    with pytest.raises(ConfigError, match="sft_preference/yes_minus_no needs a reference"):
+        spec_of(ObjectiveConfig(weight="sft_preference"))
 
 
 def test_one_objective_is_not_asked_for_twice() -> None:

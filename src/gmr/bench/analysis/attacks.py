@@ -52,11 +52,6 @@ KINDS = (
 )
 
 
-def why_not(task: RerankTask, _tasks: Sequence[RerankTask]) -> str:
-    """Nothing: every document has text or a picture to put words into."""
-    return "" if any(task.first_stage.values()) else "no query has candidates"
-
-
 def attack_robustness(scorer: "Scorer", tasks: Sequence[RerankTask], options: Options) -> AnalysisResult:
     """Score and ranks gained by attacked documents, how many reach the top, and what the measure loses.
 

@@ -10,20 +10,15 @@ from gmr.bench.analysis.results import ROUNDING, AnalysisResult, Change, Collect
 from gmr.bench.analysis.words import amount, effect_sentence, percent
 from gmr.core.errors import DataError
 from gmr.core.tasks import RerankTask
+from gmr.evaluation.depth import DEPTHS
 
 if TYPE_CHECKING:
     from gmr.reranker import Scorer
 
 QUESTION = "What does reranking add to weak and strong first stages, how deep, and where does it hurt?"
-DEPTHS = (1, 2, 3, 5, 10, 20, 50, 100, 200, 500, 1000)
 OWN, WEAKER, STRONGER, SHUFFLED = "as given", "weaker", "stronger", "shuffled"
 GAIN = "gain"
 STRENGTH, DEPTH = "first stages", "depth"
-
-
-def why_not(_task: RerankTask, _tasks: Sequence[RerankTask]) -> str:
-    """Nothing: every task has a first stage."""
-    return ""
 
 
 def first_stage_strength(scorer: "Scorer", tasks: Sequence[RerankTask], options: Options) -> AnalysisResult:

@@ -12,7 +12,7 @@ from gmr.bench.analysis.results import AnalysisResult, Change, Collector, Column
 from gmr.bench.analysis.words import effect_sentence
 from gmr.core.nouns import probability
 from gmr.core.tasks import RerankTask
-from gmr.metrics.order import canonical_order
+from gmr.metrics import fusion as metrics
 
 if TYPE_CHECKING:
     from gmr.reranker import Scorer
@@ -21,11 +21,10 @@ QUESTION = "Does the first stage's score still help beside the model's?"
 LAMRA_WEIGHTS = (1.0, 0.5, 0.1)
 WEIGHTS = (0.0, 0.01, 0.03, 0.1, 0.3, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 100.0, math.inf)
 NUM_FOLDS = 5
-RRF_K = 60
 RERANK_ONLY, FIRST_ONLY, RRF = (
     "rerank only (w = ∞)",
     "first stage only (w = 0)",
-    f"reciprocal ranks (k = {RRF_K})",
+    f"reciprocal ranks (k = {metrics.RANK_CONSTANT})",
 )
 VERSUS = "− rerank only"
 
@@ -38,16 +37,13 @@ def _probabilities(scores: Mapping[str, float]) -> Scores:
     return {doc_id: probability(score) for doc_id, score in scores.items()}
 
 
-def standardised(scores: Mapping[str, float]) -> Scores:
-    """Scores with mean 0 and standard deviation 1; all 0.0 where they are equal."""
-    mean, spread = float(np.mean(list(scores.values()))), float(np.std(list(scores.values())))
-    return {doc_id: (score - mean) / spread if spread > 0 else 0.0 for doc_id, score in scores.items()}
+def _scaled(name: str) -> "Scale":
+    """A scale of `gmr.metrics.fusion` for the scores of documents."""
 
+    def scale(scores: Mapping[str, float]) -> Scores:
+        return dict(zip(scores, metrics.SCALES[name](list(scores.values())), strict=True))
 
-def between_0_and_1(scores: Mapping[str, float]) -> Scores:
-    """Scores from 0 (the lowest) to 1 (the highest); all 0.0 where they are equal."""
-    low, high = min(scores.values()), max(scores.values())
-    return {doc_id: (score - low) / (high - low) if high > low else 0.0 for doc_id, score in scores.items()}
+    return scale
 
 
 Scale = Callable[[Mapping[str, float]], Scores]
@@ -55,8 +51,8 @@ Scale = Callable[[Mapping[str, float]], Scores]
 SCALES: dict[str, tuple[Scale, Scale]] = {
     "log-odds": (_as_given, _as_given),
     "probability": (_as_given, _probabilities),
-    "z-scores": (standardised, standardised),
-    "min-max": (between_0_and_1, between_0_and_1),
+    "z-scores": (_scaled("zscore"), _scaled("zscore")),
+    "min-max": (_scaled("minmax"), _scaled("minmax")),
 }
 
 
@@ -144,18 +140,6 @@ def fused_scores(first: Mapping[str, float], second: Mapping[str, float], *, wei
     return {doc_id: first[doc_id] + weight * second[doc_id] for doc_id in second}
 
 
-def reciprocal_ranks(first: Mapping[str, float], second: Mapping[str, float], *, k: int = RRF_K) -> Scores:
-    """Sum of ``1 / (k + rank)`` over both rankings.
-
-    Source: Cormack, Clarke and Büttcher, SIGIR 2009.
-    """
-    fused = dict.fromkeys(second, 0.0)
-    for scores in (first, second):
-        for rank, doc_id in enumerate(canonical_order(scores), start=1):
-            fused[doc_id] += 1.0 / (k + rank)
-    return fused
-
-
 def cross_validated(
     by_weight: Mapping[float, Sequence[float]], folds: Sequence[Sequence[int]]
 ) -> tuple[list[float], list[float]]:
@@ -195,7 +179,9 @@ def _values(cases: Sequence[Case], reranked: Sequence[Scores]) -> dict[str, dict
             left, right = of_first(first), of_second(second)
             for weight in WEIGHTS:
                 values[scale][weight].append(case.measure(fused_scores(left, right, weight=weight)))
-        values[RRF][1.0].append(case.measure(reciprocal_ranks(first, second)))
+        query_id = case.query.query_id
+        ranked = metrics.reciprocal_rank([{query_id: first}, {query_id: second}])
+        values[RRF][1.0].append(case.measure(ranked[query_id]))
     return values
 
 

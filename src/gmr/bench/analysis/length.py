@@ -16,13 +16,12 @@ from gmr.bench.analysis.cases import (
     spread_of,
 )
 from gmr.bench.analysis.changes import filler, has_text, text_after, text_around, text_before
-from gmr.bench.analysis.correlations import spearman_rho
 from gmr.bench.analysis.options import Options
 from gmr.bench.analysis.results import AnalysisResult, Change, Collector, Column, Table
 from gmr.bench.analysis.words import effect_sentence
 from gmr.core.items import Item, text_of
 from gmr.core.tasks import RerankTask
-from gmr.metrics.agreement import kendall_tau
+from gmr.metrics.agreement import kendall_tau, spearman_rho
 
 if TYPE_CHECKING:
     from gmr.reranker import Scorer

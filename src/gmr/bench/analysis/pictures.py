@@ -1,20 +1,16 @@
 """The same picture at another size or quality, without colour, without content, or with words on it."""
 
 import io
-from functools import lru_cache
-from pathlib import Path
-from typing import Any
 
 import PIL.Image
 from PIL import ImageDraw, ImageFont
 
-from gmr.core.errors import DataError
+from gmr.core.fonts import SANS, load_font
 from gmr.core.images import MAX_PIXELS, MAX_RATIO
 from gmr.core.items import Image
 
 # Words on a picture must be readable: smaller pictures are enlarged first, with and without an attack.
 MIN_WIDTH_PX = 224
-FONT = "DejaVuSans.ttf"
 
 
 def resized(image: Image, *, factor: float) -> Image:
@@ -75,20 +71,11 @@ def png(opened: PIL.Image.Image) -> Image:
     return Image(buffer.getvalue())
 
 
-def _fitting_font(words: str, *, width: int, height: int) -> Any:
+def _fitting_font(words: str, *, width: int, height: int) -> ImageFont.FreeTypeFont:
     """The largest font in which the words are as wide and high as allowed; the smallest where none is."""
     for size in range(min(height, 96), 8, -1):
-        left, _, right, _ = _font(size).getbbox(words)
+        font = load_font(SANS, size)
+        left, _, right, _ = font.getbbox(words)
         if right - left <= 0.94 * width:
-            return _font(size)
-    return _font(8)
-
-
-@lru_cache(maxsize=128)
-def _font(size_px: int) -> Any:
-    import matplotlib
-
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / FONT
-    if not path.is_file():
-        raise DataError(f"{path}: the font for words on pictures is missing; reinstall matplotlib")
-    return ImageFont.truetype(str(path), size_px, layout_engine=ImageFont.Layout.BASIC)
+            return font
+    return load_font(SANS, 8)

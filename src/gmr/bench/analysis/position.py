@@ -21,11 +21,6 @@ TOLERANCE = 1e-3
 HEADING = "largest change"
 
 
-def why_not(_task: RerankTask, _tasks: Sequence[RerankTask]) -> str:
-    """Nothing: every task has candidates in an order."""
-    return ""
-
-
 def position_sensitivity(scorer: "Scorer", tasks: Sequence[RerankTask], options: Options) -> AnalysisResult:
     """Scores of each query's candidates in three orders, and of its first candidate alone.
 

@@ -15,16 +15,32 @@ from gmr.cli.console import (
     print_text,
     terminal_width,
 )
-from gmr.cli.names import (
-    ENGINE_HELP,
-    QUANTIZE_HELP,
+from gmr.cli.models import (
+    DEFAULT_MODEL,
+    Device,
     Dtype,
+    Engine,
     EngineName,
-    QuantizeName,
+    ModelNames,
+    Quantize,
+    TemplateName,
+    WeightType,
     check_device,
-    refuse_twice,
 )
-from gmr.cli.tasks import SUITE_HELP, DataRoot, load_tasks
+from gmr.cli.names import refuse_twice
+from gmr.cli.tasks import (
+    WHAT,
+    AllowCounts,
+    AllowUnpinned,
+    DataRoot,
+    PictureRoot,
+    RunsRoot,
+    Split,
+    SuiteName,
+    TaskFolders,
+    TaskTypes,
+    load_tasks,
+)
 from gmr.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -44,29 +60,17 @@ WIDE = 170
 
 def analyze(
     *,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="MODEL",
-            help="A model as in gmr rank; repeatable; gmr-nano when not given.",
-        ),
-    ] = None,
-    template: Annotated[
-        str | None, typer.Option(help="Prompt template of the models; each one's own when not given.")
-    ] = None,
-    task: Annotated[
-        list[Path] | None,
-        typer.Option("--task", metavar="FOLDER", help="A folder in BEIR layout with candidates; repeatable."),
-    ] = None,
-    suite: Annotated[str | None, typer.Option(help=SUITE_HELP)] = None,
+    model: ModelNames = None,
+    template: TemplateName = None,
+    task: TaskFolders = None,
+    suite: SuiteName = None,
     data_root: DataRoot = None,
-    split: Annotated[str, typer.Option(help="Split of the suite or folder.")] = "test",
-    task_type: Annotated[
-        list[str] | None,
-        typer.Option(metavar="TYPE", help="Keep tasks of this type of the suite, such as t2it; repeatable."),
-    ] = None,
+    runs_root: RunsRoot = None,
+    picture_root: PictureRoot = None,
+    allow_unpinned: AllowUnpinned = False,
+    allow_counts: AllowCounts = False,
+    split: Split = "test",
+    task_type: TaskTypes = None,
     analysis: Annotated[
         list[str] | None,
         typer.Option(
@@ -75,8 +79,10 @@ def analyze(
             "repeatable; all that apply when not given.",
         ),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Most queries of each task, drawn by lot.")] = 20,
-    depth: Annotated[int, typer.Option(min=1, help="Most candidates of a query.")] = 20,
+    limit: Annotated[
+        int, typer.Option(min=1, rich_help_panel=WHAT, help="Most queries of each task, drawn by lot.")
+    ] = 20,
+    depth: Annotated[int, typer.Option(min=1, rich_help_panel=WHAT, help="Most candidates of a query.")] = 20,
     documents: Annotated[
         int, typer.Option(min=1, help="Most irrelevant candidates of a query to change one by one.")
     ] = 5,
@@ -84,16 +90,17 @@ def analyze(
     run: Annotated[
         list[Path] | None,
         typer.Option(
-            "--run", metavar="PATH", help="TREC run of another first stage of the one --task; repeatable."
+            "--run",
+            metavar="PATH",
+            rich_help_panel=WHAT,
+            help="TREC run of another first stage of the one --task; repeatable.",
         ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of every lot and every resampling.")] = 0,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; chosen when not given.")] = None,
-    dtype: Annotated[
-        Dtype, typer.Option(help="Of the weights; scores are float32 in any case.")
-    ] = Dtype.FLOAT32,
-    engine: Annotated[EngineName, typer.Option(help=ENGINE_HELP)] = EngineName.AUTO,
-    quantize: Annotated[QuantizeName | None, typer.Option(help=QUANTIZE_HELP)] = None,
+    device: Device = None,
+    dtype: WeightType = Dtype.FLOAT32,
+    engine: Engine = EngineName.AUTO,
+    quantize: Quantize = None,
     json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
     output: Annotated[
         Path | None,
@@ -109,13 +116,23 @@ def analyze(
     from gmr.bench.analysis.run import ANALYSES, run_analyses
     from gmr.reranker import Reranker
 
-    models = model or ["gmr-nano"]
+    models = model or [DEFAULT_MODEL]
     refuse_twice("--model", models)
     unknown = [name for name in analysis or [] if name not in ANALYSES]
     if unknown:
         raise UsageError(f"--analysis: {unknown[0]!r} is unknown; there are {', '.join(ANALYSES)}")
     check_device(device)
-    tasks = load_tasks(suite, task or [], split=split, task_types=task_type, data_root=data_root)
+    tasks = load_tasks(
+        suite,
+        task or [],
+        split=split,
+        task_types=task_type,
+        data_root=data_root,
+        runs_root=runs_root,
+        picture_root=picture_root,
+        allow_unpinned=allow_unpinned,
+        allow_counts=allow_counts,
+    )
     runs = _read_runs(run or [], tasks, is_folder=bool(task))
     reports: dict[str, AnalysisReport] = {}
     for name in models:
@@ -193,12 +210,11 @@ def _print_legend() -> None:
 
 
 def _record(reports: "Mapping[str, AnalysisReport]") -> dict[str, Any]:
-    from gmr.core.environment import git_commit, machine, versions
+    from gmr.core.environment import environment
 
-    environment = versions() | machine() | ({"commit": commit} if (commit := git_commit()) else {})
     return {
         "models": {name: report.to_dict() for name, report in reports.items()},
-        "environment": environment,
+        "environment": environment(),
     }
 
 

@@ -14,7 +14,7 @@ from gmr.cli.console import (
     print_text,
     terminal_width,
 )
-from gmr.cli.names import check_device
+from gmr.cli.models import DEFAULT_MODEL, Device, ModelName, TemplateName, check_device
 from gmr.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,14 +31,9 @@ WIDE = 100
 
 def engine(
     *,
-    model: Annotated[
-        str,
-        typer.Option("--model", "-m", help="A model folder, a hub id, or gmr-nano, which needs no download."),
-    ] = "gmr-nano",
-    template: Annotated[
-        str | None, typer.Option(help="Prompt template; the model's own when not given.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; chosen when not given.")] = None,
+    model: ModelName = DEFAULT_MODEL,
+    template: TemplateName = None,
+    device: Device = None,
     workload: Annotated[
         list[str] | None,
         typer.Option(
@@ -125,7 +120,7 @@ def _print_legend(record: dict[str, Any]) -> None:
 
 def _facts(model: str, models: "Models", *, repeats: int) -> dict[str, Any]:
     """Where the numbers come from."""
-    from gmr.core.environment import git_commit, machine, versions
+    from gmr.core.environment import environment
 
     device = models.reference.device
     on_cpu = device.type == "cpu"
@@ -136,7 +131,7 @@ def _facts(model: str, models: "Models", *, repeats: int) -> dict[str, Any]:
         "device": _name_of(device),
         "seconds": "CPU seconds" if on_cpu else "wall-clock seconds",
         "repeats": repeats,
-        "environment": versions() | machine() | ({"commit": commit} if (commit := git_commit()) else {}),
+        "environment": environment(),
     }
 
 

@@ -7,8 +7,29 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gmr.cli.console import examples, print_note, print_table, print_text
-from gmr.cli.names import ENGINE_HELP, Dtype, EngineName, check_device, parse_measures
-from gmr.cli.tasks import DataRoot, load_tasks
+from gmr.cli.models import (
+    DEFAULT_MODEL,
+    Device,
+    Dtype,
+    Engine,
+    EngineName,
+    ModelName,
+    WeightType,
+    check_device,
+)
+from gmr.cli.names import parse_measures
+from gmr.cli.tasks import (
+    WHAT,
+    AllowCounts,
+    AllowUnpinned,
+    DataRoot,
+    Limit,
+    PictureRoot,
+    RunsRoot,
+    Split,
+    SuiteName,
+    load_tasks,
+)
 from gmr.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -30,20 +51,25 @@ IMPORT_EPILOG = examples(
 
 def mteb(
     *,
-    model: Annotated[
-        str,
-        typer.Option("--model", "-m", help="A model folder, a hub id, or gmr-nano, which needs no download."),
-    ] = "gmr-nano",
+    model: ModelName = DEFAULT_MODEL,
     task: Annotated[
         list[str] | None,
         typer.Option(
-            "--task", "--tasks", metavar="NAME", help="A retrieval or reranking task of mteb; repeatable."
+            "--task",
+            "--tasks",
+            metavar="NAME",
+            rich_help_panel=WHAT,
+            help="A retrieval or reranking task of mteb; repeatable.",
         ),
     ] = None,
-    suite: Annotated[str | None, typer.Option(help="A suite of gmr's, run by mteb: glyphs.")] = None,
+    suite: SuiteName = None,
     data_root: DataRoot = None,
-    split: Annotated[str, typer.Option(help="Split of the suite.")] = "test",
-    limit: Annotated[int | None, typer.Option(min=1, help="Queries of each task of the suite.")] = None,
+    runs_root: RunsRoot = None,
+    picture_root: PictureRoot = None,
+    allow_unpinned: AllowUnpinned = False,
+    allow_counts: AllowCounts = False,
+    split: Split = "test",
+    limit: Limit = None,
     first_stage: Annotated[
         Path | None,
         typer.Option(
@@ -58,11 +84,9 @@ def mteb(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="Folder for mteb's results and predictions.")
     ] = Path("runs/mteb"),
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; chosen when not given.")] = None,
-    dtype: Annotated[
-        Dtype, typer.Option(help="Of the weights; scores are float32 in any case.")
-    ] = Dtype.FLOAT32,
-    engine: Annotated[EngineName, typer.Option(help=ENGINE_HELP)] = EngineName.AUTO,
+    device: Device = None,
+    dtype: WeightType = Dtype.FLOAT32,
+    engine: Engine = EngineName.AUTO,
 ) -> None:
     """Run a model inside mteb on tasks of mteb's, or on a suite of ours.
 
@@ -83,16 +107,24 @@ def mteb(
 
     tasks: list[Any] = list(task or [])
     if suite is not None:
-        tasks = [
-            as_mteb_task(each)
-            for each in load_tasks(suite, [], split=split, limit=limit, data_root=data_root)
-        ]
+        ours = load_tasks(
+            suite,
+            [],
+            split=split,
+            limit=limit,
+            data_root=data_root,
+            runs_root=runs_root,
+            picture_root=picture_root,
+            allow_unpinned=allow_unpinned,
+            allow_counts=allow_counts,
+        )
+        tasks = [as_mteb_task(each) for each in ours]
     candidates = _read_first_stage(first_stage) if first_stage is not None else None
     options: dict[str, Any] = {"dtype": str(dtype), "engine": str(engine), "device": check_device(device)}
-    ours = mteb_model(model, instruction=instruction, **options)
+    loaded = mteb_model(model, instruction=instruction, **options)
     _quieten()
     runs = [
-        run_task(ours, each, output, first_stage=candidates, depth=depth, progress=True) for each in tasks
+        run_task(loaded, each, output, first_stage=candidates, depth=depth, progress=True) for each in tasks
     ]
     _print_runs(runs)
     print_note(f"wrote {output}/")
@@ -103,14 +135,22 @@ def import_(
     path: Annotated[
         Path, typer.Argument(help="A file of mteb's, of predictions or results, or a folder of either.")
     ],
-    suite: Annotated[str | None, typer.Option(help="The suite that was predicted: glyphs.")] = None,
+    suite: SuiteName = None,
     data_root: DataRoot = None,
+    picture_root: PictureRoot = None,
+    allow_unpinned: AllowUnpinned = False,
+    allow_counts: AllowCounts = False,
     task: Annotated[
         Path | None,
-        typer.Option("--task", metavar="FOLDER", help="The task that was predicted, in BEIR layout."),
+        typer.Option(
+            "--task",
+            metavar="FOLDER",
+            rich_help_panel=WHAT,
+            help="The task that was predicted, in BEIR layout.",
+        ),
     ] = None,
-    split: Annotated[str, typer.Option(help="Split of the suite or folder.")] = "test",
-    limit: Annotated[int | None, typer.Option(min=1, help="Queries of each task of the suite.")] = None,
+    split: Split = "test",
+    limit: Limit = None,
     subset: Annotated[
         str | None, typer.Option(help="Subset of the predictions, where there are several.")
     ] = None,
@@ -158,6 +198,9 @@ def import_(
         split=split,
         limit=limit,
         data_root=data_root,
+        picture_root=picture_root,
+        allow_unpinned=allow_unpinned,
+        allow_counts=allow_counts,
         needs_first_stage=False,
     )
     tasks = {each.name: each for each in judged_tasks}

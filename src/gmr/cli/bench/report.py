@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gmr.cli.console import examples, print_line, print_note, print_table, print_text, shorten, terminal_width
-from gmr.cli.names import BASELINES, parse_measures
+from gmr.cli.names import parse_measures
 from gmr.cli.tasks import AllowCounts, AllowUnpinned, DataRoot, PictureRoot, RunsRoot, load_tasks
 from gmr.core.errors import DataError
+from gmr.suites.baselines import BASELINES
 
 if TYPE_CHECKING:
     from gmr.bench.results import BenchResults

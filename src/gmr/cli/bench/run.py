@@ -8,26 +8,33 @@ import typer
 
 from gmr.cli.bench.report import show
 from gmr.cli.console import examples, print_note
-from gmr.cli.names import (
-    BASELINES,
-    COMPILE_HELP,
-    ENGINE_HELP,
-    QUANTIZE_HELP,
+from gmr.cli.models import (
+    DEFAULT_MODEL,
+    MODELS,
+    Compile,
+    Device,
     Dtype,
+    Engine,
     EngineName,
-    QuantizeName,
+    ModelNames,
+    Quantize,
+    TemplateName,
+    WeightType,
     check_device,
-    parse_measures,
-    refuse_twice,
+    check_models,
 )
+from gmr.cli.names import parse_measures
 from gmr.cli.tasks import (
-    SUITE_HELP,
     WHAT,
     AllowCounts,
     AllowUnpinned,
     DataRoot,
+    Limit,
     PictureRoot,
     RunsRoot,
+    Split,
+    SuiteName,
+    TaskTypes,
     load_tasks,
     suite_name,
 )
@@ -43,21 +50,13 @@ EPILOG = examples(
     "gmr bench --suite emoji --data-root data --task 'emoji-t2i*' --depth 30 --model gmr-nano",
     "gmr bench --suite glyphs --model BIG --shards 1/4    (and 2/4, 3/4, 4/4; then once without --shards)",
 )
-DEFAULT_MODEL = "gmr-nano"
-MODELS, RUNNING = "Models", "How to run, and where results go"
+RUNNING = "How to run, and where results go"
 
 
 def run(
     context: typer.Context,
     *,
-    suite: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NAME",
-            rich_help_panel=WHAT,
-            help=SUITE_HELP,
-        ),
-    ] = None,
+    suite: SuiteName = None,
     folder: Annotated[
         list[Path] | None,
         typer.Option(
@@ -67,16 +66,7 @@ def run(
             help="A task in BEIR layout with candidates; repeatable.",
         ),
     ] = None,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="MODEL",
-            rich_help_panel=MODELS,
-            help="A model folder, hub id or gmr-nano; repeatable.",
-        ),
-    ] = None,
+    model: ModelNames = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -86,7 +76,7 @@ def run(
             help="Folder of the results; results/SUITE when not given.",
         ),
     ] = None,
-    split: Annotated[str, typer.Option(rich_help_panel=WHAT, help="Split of the suite or folder.")] = "test",
+    split: Split = "test",
     task: Annotated[
         list[str] | None,
         typer.Option(
@@ -96,15 +86,8 @@ def run(
             help="Keep tasks of this name, such as 'emoji-*'; repeatable.",
         ),
     ] = None,
-    task_type: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="TYPE", rich_help_panel=WHAT, help="Keep tasks of this type, such as t2it; repeatable."
-        ),
-    ] = None,
-    limit: Annotated[
-        int | None, typer.Option(min=1, rich_help_panel=WHAT, help="First so many queries of each task.")
-    ] = None,
+    task_type: TaskTypes = None,
+    limit: Limit = None,
     depth: Annotated[
         int | None,
         typer.Option(min=1, rich_help_panel=WHAT, help="Rerank the first so many candidates of each query."),
@@ -122,22 +105,12 @@ def run(
     picture_root: PictureRoot = None,
     allow_unpinned: AllowUnpinned = False,
     allow_counts: AllowCounts = False,
-    template: Annotated[
-        str | None,
-        typer.Option(
-            rich_help_panel=MODELS, help="Prompt template of the models; each one's own when not given."
-        ),
-    ] = None,
-    device: Annotated[
-        str | None,
-        typer.Option(rich_help_panel=MODELS, help="cpu, cuda, cuda:1, ...; chosen when not given."),
-    ] = None,
-    dtype: Annotated[
-        Dtype, typer.Option(rich_help_panel=MODELS, help="Of the weights; scores are float32 in any case.")
-    ] = Dtype.FLOAT32,
-    engine: Annotated[EngineName, typer.Option(rich_help_panel=MODELS, help=ENGINE_HELP)] = EngineName.AUTO,
-    quantize: Annotated[QuantizeName | None, typer.Option(rich_help_panel=MODELS, help=QUANTIZE_HELP)] = None,
-    compile: Annotated[bool, typer.Option("--compile", rich_help_panel=MODELS, help=COMPILE_HELP)] = False,
+    template: TemplateName = None,
+    device: Device = None,
+    dtype: WeightType = Dtype.FLOAT32,
+    engine: Engine = EngineName.AUTO,
+    quantize: Quantize = None,
+    compile: Compile = False,
     max_tokens: Annotated[
         int | None,
         typer.Option(min=1, rich_help_panel=MODELS, help="Longest prompt; each model's own when not given."),
@@ -220,9 +193,7 @@ def run(
     if shards is not None and ray is not None:
         raise UsageError("--shards and --ray are two ways to share the work: give one of them")
     models = model or [DEFAULT_MODEL]
-    refuse_twice("--model", models)
-    if reserved := sorted(set(models) & set(BASELINES)):
-        raise UsageError(f"--model: {reserved[0]!r} is the name of a baseline; give the folder's whole path")
+    check_models(models)
     measures = parse_measures(measure or [])
     tasks = load_tasks(
         suite,

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gmr.cli.console import examples, print_line, print_note, print_table, print_text, terminal_width
-from gmr.cli.names import Dtype, check_device, refuse_twice
+from gmr.cli.models import DEFAULT_MODEL, MODELS, Device, Dtype, ModelNames, TemplateName, check_device
+from gmr.cli.names import refuse_twice
+from gmr.cli.tasks import DataRoot
 from gmr.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -26,20 +28,12 @@ EPILOG = examples(
     "gmr probe gradients --run runs/sft --output results/over-training",
 )
 WIDE = 140
-DEFAULT_MODEL, DEFAULT_SUITE, TRAIN = "gmr-nano", "glyphs", "train"
+DEFAULT_SUITE, TRAIN = "glyphs", "train"
 
 
 def gradients(
     *,
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--model",
-            "-m",
-            metavar="MODEL",
-            help="A model as in gmr rank; repeatable; gmr-nano when not given.",
-        ),
-    ] = None,
+    model: ModelNames = None,
     run: Annotated[
         Path | None,
         typer.Option(
@@ -61,6 +55,7 @@ def gradients(
     suite: Annotated[
         str | None, typer.Option(help="A suite to draw the batch from; glyphs when not given.")
     ] = None,
+    data_root: DataRoot = None,
     split: Annotated[
         str,
         typer.Option(help="Of the suite: train, or tasks such as dev and test as if they were trained on."),
@@ -89,12 +84,13 @@ def gradients(
             "one, else all of a small model."
         ),
     ] = "auto",
-    template: Annotated[
-        str | None, typer.Option(help="Prompt template of the models; each one's own when not given.")
-    ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:1, ...; chosen when not given.")] = None,
+    template: TemplateName = None,
+    device: Device = None,
     dtype: Annotated[
-        Dtype, typer.Option(help="Of the weights; the head is float32 and float64 in any case.")
+        Dtype,
+        typer.Option(
+            rich_help_panel=MODELS, help="Of the weights; the head is float32 and float64 in any case."
+        ),
     ] = Dtype.FLOAT32,
     output: Annotated[
         Path | None,
@@ -127,7 +123,7 @@ def gradients(
         raise UsageError("--suite and --data both name the batch: give one")
     refuse_twice("--model", model or [])
 
-    from gmr.core.environment import git_commit, machine, versions
+    from gmr.core.environment import environment
     from gmr.probe.gradients.batch import draw_groups
     from gmr.probe.gradients.parameters import PARAMETERS
     from gmr.probe.gradients.probe import probe_model
@@ -140,7 +136,7 @@ def gradients(
     specs = _specs(objective, temperature, recipe)
     refuse_twins(specs)
     sampling = _sampling(positives, negatives, random_to_hard, recipe)
-    training_set, about = _training_set(suite, split, data, recipe)
+    training_set, about = _training_set(suite, split, data, recipe, data_root=data_root)
     groups = draw_groups(training_set, sampling, num_queries=queries, seed=seed)
     if len(groups) < queries:
         print_note(f"the data has {len(groups)} queries, and {queries} were asked for: these are all")
@@ -160,8 +156,7 @@ def gradients(
         "dtype": str(dtype),
         "parameters": parameters,
     }
-    environment = versions() | machine() | ({"commit": commit} if (commit := git_commit()) else {})
-    _finish(GradientStudy(about, settings, environment, tuple(reports)), output)
+    _finish(GradientStudy(about, settings, environment(), tuple(reports)), output)
 
 
 def _finish(study: "GradientStudy", output: Path | None) -> None:
@@ -225,7 +220,12 @@ def _sampling(
 
 
 def _training_set(
-    suite: str | None, split: str, data: Path | None, recipe: "Recipe | None"
+    suite: str | None,
+    split: str,
+    data: Path | None,
+    recipe: "Recipe | None",
+    *,
+    data_root: Path | None,
 ) -> "tuple[TrainingSet, str]":
     """What the batch is drawn from, and that in words."""
     from gmr import suites
@@ -242,8 +242,8 @@ def _training_set(
         return read_training_jsonl(data), str(data)
     suite = suite or DEFAULT_SUITE
     if split == TRAIN:
-        return suites.training_set(suite), f"{suite}, {TRAIN}"
-    return training_set_of(suites.load(suite, split=split)), f"{suite}, {split}"
+        return suites.training_set(suite, data_root=data_root), f"{suite}, {TRAIN}"
+    return training_set_of(suites.load(suite, split=split, data_root=data_root)), f"{suite}, {split}"
 
 
 def _models(

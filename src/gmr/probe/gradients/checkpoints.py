@@ -9,6 +9,7 @@ import torch
 from gmr.core.errors import ConfigError
 from gmr.modeling.model import RerankModel
 from gmr.probe.gradients.specs import Spec, spec_of
+from gmr.train.arguments import seed_of
 from gmr.train.checkpoints import checkpoint_folders, checkpoint_step, find_fault
 from gmr.train.recipe import Recipe, load_recipe
 from gmr.train.sources import load_base
@@ -17,7 +18,6 @@ from gmr.train.trainable import choose_trainable
 logger = logging.getLogger(__name__)
 
 RECIPE = "recipe.toml"
-_DEFAULT_SEED = 42  # of TrainingArguments
 
 
 def read_recipe(run_dir: Path) -> Recipe:
@@ -62,7 +62,7 @@ def models_of_run(
         )
     with torch.random.fork_rng():
         # Adapters start at random: as those of the run did.
-        torch.manual_seed(int(recipe.training.get("seed", _DEFAULT_SEED)))
+        torch.manual_seed(seed_of(recipe))
         model = load_base(recipe, device=device)
         half = bool(recipe.training.get("bf16") or recipe.training.get("fp16"))
         choose_trainable(model, recipe, mixed_precision=half)

@@ -87,13 +87,13 @@ def choose_parameters(model: RerankModel, which: str) -> tuple[str, Named]:
             )
         return "adapter", adapter | head
     if which == "last-layer":
-        layers = model.causal_model.get_submodule(model.facts.language).layers
-        ids = {id(each) for each in layers[-1].parameters()}
+        ids = {id(each) for each in model.layers[-1].parameters()}
         return LAST_LAYER, {name: each for name, each in named.items() if id(each) in ids} | head
-    output, inputs = (
-        model.causal_model.get_output_embeddings().weight,
-        model.causal_model.get_input_embeddings().weight,
-    )
+    head_above = (
+        model.causal_model.get_output_embeddings()
+    )  # None of an encoder without a language-model head
+    output = None if head_above is None else head_above.weight
+    inputs = model.causal_model.get_input_embeddings().weight
     # The answer rows are read from the output matrix without a gradient; tied, it is the input matrix as well.
     return "all", {name: each for name, each in named.items() if each is not output or output is inputs}
 
@@ -162,12 +162,11 @@ def wanting_gradients(model: RerankModel, chosen: Named) -> Iterator[None]:
 def parts_of(model: RerankModel, chosen: Named, *, label: str = "all") -> dict[str, list[str]]:
     """Names of the chosen parameters by part: all of them under ``label``, then parts that have any and overlap."""
     causal = model.causal_model
-    layers = causal.get_submodule(model.facts.language).layers
     modules = {
         "embeddings": causal.get_input_embeddings(),
         "vision": causal.get_submodule(model.facts.vision) if model.facts.vision else nn.Module(),
-        "first layer": layers[0],
-        LAST_LAYER: layers[-1],
+        "first layer": model.layers[0],
+        LAST_LAYER: model.layers[-1],
         "head": model.head,
     }
     ids = {part: {id(each) for each in module.parameters()} for part, module in modules.items()}

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from gmr.core.errors import ConfigError
-from gmr.objectives import WEIGHTS, Objective, ObjectiveConfig, build_objective
-from gmr.objectives.weights import Option
+from gmr.objectives import ANSWERS, WEIGHTS, Objective, ObjectiveConfig, build_objective
+from gmr.objectives.weights import NEEDS, Option
 
 DEFAULT_SPECS = ("sft", "contrastive")
 _TYPES = {field.name: type(field.default) for field in fields(ObjectiveConfig)}
@@ -44,7 +44,8 @@ def parse_spec(text: str, *, defaults: Mapping[str, Option] | None = None) -> Sp
         defaults: options for weights that take them and whose text does not give them.
 
     Raises:
-        ConfigError: an unknown name or option, or a value that cannot be read or is out of range.
+        ConfigError: an unknown name or option, a value that cannot be read or is out of range, or an objective that is
+            more than one weight for a candidate and one direction, or that needs more than a teacher.
     """
     objective, *pairs = (part.strip() for part in text.split(","))
     options: dict[str, Option] = {}
@@ -70,7 +71,11 @@ def parse_spec(text: str, *, defaults: Mapping[str, Option] | None = None) -> Sp
 
 
 def spec_of(config: ObjectiveConfig) -> Spec:
-    """The objective of a recipe, by the same name as if it had been typed."""
+    """The objective of a recipe, by the same name as if it had been typed.
+
+    Raises:
+        ConfigError: a probe cannot look at it, as for `parse_spec`.
+    """
     options: dict[str, Option] = {
         field.name: getattr(config, field.name)
         for field in fields(config)
@@ -93,7 +98,13 @@ def refuse_twins(specs: Sequence[Spec]) -> None:
 
 def _spec(objective: str, options: dict[str, Option]) -> Spec:
     # The full name: with the direction that a weight alone pushes, and the options that are given.
-    name = build_objective(objective, **options).name
+    built = build_objective(objective, **options)
+    name = built.name
+    if built.direction == ANSWERS:
+        raise ConfigError(f"{name} weighs every answer, and a probe looks at one weight for each candidate")
+    lacking = sorted(built.weight.needs - {"teacher"})
+    if lacking:
+        raise ConfigError(f"{name} needs {NEEDS[lacking[0]]}; a probe has none")
     return Spec(
         ",".join([name, *(f"{option}={value}" for option, value in options.items())]), objective, options
     )

@@ -12,9 +12,10 @@ from gmr.evaluation.depth import DepthValues, choose_depths, depth_curves, depth
 from gmr.metrics.measures import parse_measure
 from gmr.reports.benchmark import counts, words
 from gmr.reports.benchmark.cases import choose_cases
-from gmr.reports.benchmark.contents import FIRST_STAGE, BenchmarkReport, Case, CaseKind, DepthRow
+from gmr.reports.benchmark.contents import BenchmarkReport, Case, CaseKind, DepthRow
 from gmr.reports.experiment import System
 from gmr.reports.published import published_table
+from gmr.suites.baselines import FIRST_STAGE
 
 Table = Mapping[str, Mapping[str, TaskResult]]
 

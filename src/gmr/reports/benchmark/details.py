@@ -4,11 +4,12 @@ from gmr.core.nouns import TASK_TYPES, display_type, task_group
 from gmr.evaluation import Comparison, SummaryRow
 from gmr.metrics.statistics import Interval
 from gmr.reports.benchmark import plain, words
-from gmr.reports.benchmark.contents import CHANCE, BenchmarkReport
+from gmr.reports.benchmark.contents import BenchmarkReport
 from gmr.reports.benchmark.plain import PlainTable
 from gmr.reports.elements import span, system_name
 from gmr.reports.html import Content, Markup, join, table, tag
 from gmr.reports.sections import GROUPS
+from gmr.suites.baselines import CHANCE
 
 NOTHING = Markup("")
 

@@ -5,11 +5,12 @@ from importlib.resources import files
 from gmr.core.nouns import TASK_TYPES
 from gmr.reports.benchmark import browser, details, words
 from gmr.reports.benchmark import figures as drawn
-from gmr.reports.benchmark.contents import CHANCE, BenchmarkReport
+from gmr.reports.benchmark.contents import BenchmarkReport
 from gmr.reports.elements import framed, legend, section, tile
 from gmr.reports.experiment import ResultRow
 from gmr.reports.figures import bars_by_task_type
 from gmr.reports.html import Markup, page, tag
+from gmr.suites.baselines import CHANCE
 
 NOTHING = Markup("")
 

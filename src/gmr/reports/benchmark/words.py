@@ -6,8 +6,9 @@ from gmr.core.nouns import display_type
 from gmr.evaluation import Comparison
 from gmr.evaluation.results import TIE_SPREAD
 from gmr.metrics.statistics import Interval
-from gmr.reports.benchmark.contents import CHANCE, SIGNIFICANT, BenchmarkReport
+from gmr.reports.benchmark.contents import SIGNIFICANT, BenchmarkReport
 from gmr.reports.figures import signed
+from gmr.suites.baselines import CHANCE
 
 NOTES = (
     "Every task weighs the same in a mean, and every query the same in its task. Intervals are 95 % percentile "

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 from gmr.suites.emoji.data import LANGUAGES, Relation, picture
 from gmr.suites.emoji.entries import named_pictures
-from gmr.suites.emoji.scope import Asked, Scope, make_plan, relation_id
+from gmr.suites.emoji.scope import Scope, relation_id
 from gmr.suites.pieces import Piece, Pieces, Plan, Words
+from gmr.suites.planning import Asked, make_plan
 
 Pose = Callable[[Scope, Relation, str], Pieces]
 """The query of a relation, its words in a language."""

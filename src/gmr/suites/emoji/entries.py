@@ -4,8 +4,9 @@ from itertools import product
 
 from gmr.suites.draws import lot
 from gmr.suites.emoji.data import picture
-from gmr.suites.emoji.scope import Asked, Scope, make_plan, relation_id
+from gmr.suites.emoji.scope import Scope, relation_id
 from gmr.suites.pieces import Page, Pieces, Plan, Words
+from gmr.suites.planning import Asked, make_plan
 
 # Every concept is on one page of each round, so several pages answer a query.
 PLAIN_ROUNDS, PLAIN_CELLS = 4, 9

@@ -1,8 +1,9 @@
 """Plans between names, keywords and pictures of the same concept: T→T, T→I, I→T, I→I."""
 
 from gmr.suites.emoji.data import LANGUAGES, picture
-from gmr.suites.emoji.scope import Asked, Scope, make_plan
+from gmr.suites.emoji.scope import Scope
 from gmr.suites.pieces import Plan, Words
+from gmr.suites.planning import Asked, make_plan
 
 
 def keywords_to_name(scope: Scope, name: str) -> Plan:

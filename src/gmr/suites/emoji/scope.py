@@ -1,12 +1,12 @@
-"""What the plans of one split are made from, and how asked things become a plan."""
+"""What the plans of one split are made from."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
 from gmr.suites.draws import chance, spread
 from gmr.suites.emoji.data import LANGUAGES, Concept, Emoji, Relation, picture
-from gmr.suites.pieces import Pieces, Plan, Search, Words
+from gmr.suites.pieces import Pieces, Words
 
 
 @dataclass(frozen=True)
@@ -107,44 +107,6 @@ class Scope:
         return {name: place for place, name in enumerate(self.ids)}
 
 
-@dataclass(frozen=True)
-class Asked:
-    """One query: what it is called within its task, its pieces, the documents that answer it, and facts."""
-
-    name: str
-    pieces: Pieces
-    relevant: tuple[str, ...]
-    facts: Mapping[str, str]
-
-
 def relation_id(relation: Relation) -> str:
     """A name of a relation: its sources and its target."""
     return f"{'+'.join(relation.sources)}>{relation.target}"
-
-
-def make_plan(
-    scope: Scope,
-    name: str,
-    task_type: str,
-    instruction: str,
-    asked: Iterable[Asked],
-    *,
-    documents: Mapping[str, Pieces],
-    depth: int = 50,
-    by_parts: bool = False,
-) -> Plan:
-    """A plan; of another split than ``test`` it is called after it as well."""
-    rows = {f"{name.removeprefix('emoji-')}:{query.name}": query for query in asked if query.relevant}
-    return Plan(
-        name=name if scope.split == "test" else f"{name}-{scope.split}",
-        task_type=task_type,
-        instruction=instruction,
-        search=Search(
-            queries={query_id: query.pieces for query_id, query in rows.items()},
-            documents=documents,
-            depth=min(depth, scope.max_depth),
-            by_parts=by_parts,
-        ),
-        relevant={query_id: query.relevant for query_id, query in rows.items()},
-        metadata={query_id: query.facts for query_id, query in rows.items()},
-    )

@@ -1,7 +1,6 @@
 """The suite's tasks by name, and how they are made for a split."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from gmr.suites.emoji import changes, entries, names
 from gmr.suites.emoji.data import LANGUAGES, VENDORS, Emoji, read_emoji
 from gmr.suites.emoji.scope import Roles, Scope
 from gmr.suites.pieces import Picture, Plan
+from gmr.suites.planning import PlanMaker, full_name, language_name, make_plans, split_types
 from gmr.suites.retrieval import JOINING_LANGUAGE, Examples, Retriever
 from gmr.suites.tasks import make_tasks
 
@@ -32,19 +32,7 @@ LANGUAGE_PAIRS = (
 )
 
 
-@dataclass(frozen=True)
-class PlanMaker:
-    """A task before a split is chosen; ``make`` takes the split's scope and the task's name."""
-
-    task_type: str
-    make: Callable[[Scope, str], Plan]
-
-
-def _named(stem: str, language: str) -> str:
-    return stem if language == "en" else f"{stem}-{language}"
-
-
-PLANS: dict[str, PlanMaker] = {
+PLANS: dict[str, PlanMaker[Scope]] = {
     "emoji-t2t": PlanMaker("t2t", names.keywords_to_name),
     **{
         f"emoji-t2t-{source}-{target}": PlanMaker(
@@ -59,7 +47,9 @@ PLANS: dict[str, PlanMaker] = {
     "emoji-i2i-change": PlanMaker("i2i", changes.picture_change_to_picture),
     "emoji-i2i-compose": PlanMaker("i2i", changes.parts_to_picture),
     **{
-        _named("emoji-t2i", language): PlanMaker("t2i", partial(names.name_to_picture, language=language))
+        language_name("emoji-t2i", language): PlanMaker(
+            "t2i", partial(names.name_to_picture, language=language)
+        )
         for language in LANGUAGES
     },
     "emoji-t2vd": PlanMaker("t2vd", partial(entries.name_to_page, captions=False)),
@@ -68,7 +58,9 @@ PLANS: dict[str, PlanMaker] = {
         "t2vd", partial(entries.name_to_page, captions=True, other_languages=True)
     ),
     **{
-        _named("emoji-i2t", language): PlanMaker("i2t", partial(names.picture_to_name, language=language))
+        language_name("emoji-i2t", language): PlanMaker(
+            "i2t", partial(names.picture_to_name, language=language)
+        )
         for language in LANGUAGES
     },
     "emoji-i2t-multilingual": PlanMaker("i2t", names.picture_to_all_names),
@@ -98,18 +90,13 @@ def scope_of(emoji: Emoji, split: str) -> Scope:
 
 def task_types(split: str) -> dict[str, str]:
     """Task type by name of the task."""
-    return {name if split == "test" else f"{name}-{split}": maker.task_type for name, maker in PLANS.items()}
+    return split_types(PLANS, split)
 
 
 def plans(emoji: Emoji, split: str, wanted: Sequence[str]) -> list[Plan]:
     """The plans of some tasks (by full name) of a split, those without any query left out."""
-    scope = scope_of(emoji, split)
-    made = [
-        maker.make(scope, name)
-        for (name, maker), full in zip(PLANS.items(), task_types(split), strict=True)
-        if full in wanted
-    ]
-    return [plan for plan in made if plan.search.queries]
+    makers = {name: maker for name, maker in PLANS.items() if full_name(name, split) in wanted}
+    return make_plans(makers, scope_of(emoji, split))
 
 
 def retriever(emoji: Emoji) -> Retriever:

@@ -9,6 +9,7 @@ from gmr.core.tasks import TrainingSet
 from gmr.suites.emoji.data import read_emoji
 from gmr.suites.emoji.scope import Roles, Scope
 from gmr.suites.emoji.tasks import PLANS
+from gmr.suites.planning import make_plans
 from gmr.suites.training import planned_training_set
 
 ROLES = Roles(("noto", "twemoji"), query="noto", document="twemoji", change="twemoji")
@@ -50,7 +51,5 @@ def training_set(data_root: Path, *, limit: int | None = None) -> TrainingSet:
 
     folder = data_root / "emoji"
     files = [path for path in sorted(folder.iterdir()) if path.name.endswith((".jsonl", ".jsonl.gz", ".zip"))]
-    made = [maker.make(scope, name) for name, maker in PLANS.items() if name not in NOT_TRAINED]
-    return planned_training_set(
-        [plan for plan in made if plan.search.queries], emoji.albums, near=near, files=files, limit=limit
-    )
+    makers = {name: maker for name, maker in PLANS.items() if name not in NOT_TRAINED}
+    return planned_training_set(make_plans(makers, scope), emoji.albums, near=near, files=files, limit=limit)

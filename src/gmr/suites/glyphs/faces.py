@@ -1,12 +1,11 @@
 """Pictures of characters and of pages, drawn with the fonts that matplotlib ships."""
 
 from functools import lru_cache
-from pathlib import Path
 
 from PIL import Image as PilImage
-from PIL import ImageDraw, ImageFilter, ImageFont
+from PIL import ImageDraw, ImageFilter
 
-from gmr.core.errors import DataError
+from gmr.core.fonts import load_font
 from gmr.core.items import Image
 
 SIZE_PX = 32
@@ -43,17 +42,6 @@ DESIGNS: dict[str, tuple[str, str, str]] = {
 }
 
 
-@lru_cache(maxsize=64)
-def _font(face: str, size_px: int) -> ImageFont.FreeTypeFont:
-    """The font of a face; ``basic`` layout, so that Pillow built with or without Raqm draws the same."""
-    import matplotlib
-
-    path = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / FACES[face]
-    if not path.is_file():
-        raise DataError(f"{path}: font file of face {face!r} is missing; reinstall matplotlib")
-    return ImageFont.truetype(str(path), size_px, layout_engine=ImageFont.Layout.BASIC)
-
-
 def split_variant(face: str) -> tuple[str, int]:
     """Face and variant of ``sans~3``: variant 0 is the plain picture, others are moved, scaled or reshaped."""
     name, _, variant = face.partition("~")
@@ -69,11 +57,11 @@ def _draw(canvas: PilImage.Image, code_point: int, face: str, *, left: int, top:
     left += (0, -1, 2)[variant // 3 % 3]
     top += (0, 2, -1)[variant // 9 % 3]
     size = round(cell_px * 0.8 * scale)
-    box = draw.textbbox((0, 0), chr(code_point), font=_font(face, size), anchor="lt")
+    box = draw.textbbox((0, 0), chr(code_point), font=load_font(FACES[face], size), anchor="lt")
     extent = max(box[2] - box[0], box[3] - box[1])
     if extent > cell_px - 2:
         size = max(6, int(size * (cell_px - 2) / extent))
-    font = _font(face, size)
+    font = load_font(FACES[face], size)
     x, y = left + cell_px // 2, top + cell_px // 2
     box = draw.textbbox((x, y), chr(code_point), font=font, anchor="mm")
     # Characters keep their height on the line (a comma is no apostrophe) unless they would leave the cell.

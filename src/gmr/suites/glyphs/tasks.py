@@ -12,6 +12,7 @@ from gmr.core.nouns import TASK_TYPES, Query
 from gmr.core.tasks import RerankTask
 from gmr.suites.glyphs.items import document
 from gmr.suites.glyphs.plans import query_item
+from gmr.suites.planning import full_name
 
 SPLITS: dict[str, str] = {
     "test": "characters never trained on, in faces never trained on",
@@ -39,7 +40,7 @@ def load_tasks(
 
 
 def _name(split: str, task_type: str) -> str:
-    return f"glyphs-{task_type}" if split == "test" else f"glyphs-{task_type}-{split}"
+    return full_name(f"glyphs-{task_type}", split)
 
 
 def _task(split: str, task_type: str, limit: int | None) -> RerankTask:

@@ -1,6 +1,6 @@
 """The stamps data folder: pictures with captions by language."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -67,11 +67,6 @@ class Stamps:
     def captioned(self, stamp_id: str, language: str) -> set[str]:
         """The stamps that a stamp's caption in a language may be about: of the same caption there, or in English."""
         return self.same(stamp_id) | self._by_caption[language, self.stamps[stamp_id].captions[language]]
-
-    def languages(self, *, min_captions: int) -> list[str]:
-        """Languages with captions for so many stamps, in the order of their codes."""
-        counts = Counter(language for stamp in self.stamps.values() for language in stamp.captions)
-        return sorted(language for language, count in counts.items() if count >= min_captions)
 
 
 def read_stamps(data_root: Path) -> Stamps:

@@ -1,16 +1,14 @@
 """Plans between captions in many languages and pictures: T→I, I→T, I→I, T→T, T→IT, IT→T."""
 
 from collections import defaultdict
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from gmr.suites.draws import chance, lot, spread
-from gmr.suites.pieces import Pieces, Plan, Search, Words
+from gmr.suites.pieces import Pieces, Plan, Words
+from gmr.suites.planning import Asked, make_plan
 from gmr.suites.stamps.data import Stamp, Stamps
 
-# A language is asked for when most stamps have a caption in it: 57 beside English.
-MIN_CAPTIONS = 900
 # What the languages are called where a query asks for one; the largest of them.
 LANGUAGE_NAMES: dict[str, str] = {
     "de": "German",
@@ -60,6 +58,10 @@ class Scope:
     def stamp(self, stamp_id: str) -> Stamp:
         """The stamp of an id."""
         return self.stamps.stamps[stamp_id]
+
+    def caption(self, stamp_id: str, language: str) -> Pieces:
+        """The caption of a stamp in a language that it has one in."""
+        return (Words(self.stamp(stamp_id).captions[language], language),)
 
     def sample(self, languages: tuple[str, ...]) -> list[str]:
         """Stamps with a caption in some language, one of each category first; the same in all tasks of one number."""
@@ -112,38 +114,36 @@ class Scope:
 
 def caption_to_picture(scope: Scope, name: str, *, languages: tuple[str, ...]) -> Plan:
     """The caption -> the pictures it is about; in one language, or in one of several by lot."""
-    queries: dict[str, Pieces] = {}
-    relevant: dict[str, tuple[str, ...]] = {}
-    facts: dict[str, dict[str, str]] = {}
-    for stamp_id, language in _asked(scope, name, languages):
-        query_id = f"{_short(name)}:{stamp_id}"
-        queries[query_id] = (Words(scope.stamp(stamp_id).captions[language], language),)
-        meanings = scope.stamps.captioned(stamp_id, language)
-        relevant[query_id] = scope.shown("image", meanings)
-        facts[query_id] = _facts(scope, stamp_id, language=language)
+    asked = [
+        Asked(
+            stamp_id,
+            scope.caption(stamp_id, language),
+            scope.shown("image", scope.stamps.captioned(stamp_id, language)),
+            _facts(scope, stamp_id, language=language),
+        )
+        for stamp_id, language in _by_lot(scope, name, languages)
+    ]
     instruction = "Find the picture with this caption."
-    return _plan(
-        scope, name, "t2i", instruction, Search(queries, scope.pictures()), relevant=relevant, facts=facts
-    )
+    return make_plan(scope, name, "t2i", instruction, asked, documents=scope.pictures())
 
 
 def picture_to_caption(scope: Scope, name: str, *, languages: tuple[str, ...]) -> Plan:
     """The picture -> its captions in some languages; in several at once, one that favours a language shows."""
+    asked = [
+        Asked(
+            stamp_id,
+            (scope.stamp(stamp_id).picture,),
+            scope.about(scope.stamps.same(stamp_id), *languages),
+            _facts(scope, stamp_id, document_language="+".join(languages)),
+        )
+        for stamp_id in scope.sample(languages)
+    ]
     documents = scope.captions(*languages)
-    queries: dict[str, Pieces] = {}
-    relevant: dict[str, tuple[str, ...]] = {}
-    facts: dict[str, dict[str, str]] = {}
-    for stamp_id in scope.sample(languages):
-        query_id = f"{_short(name)}:{stamp_id}"
-        queries[query_id] = (scope.stamp(stamp_id).picture,)
-        relevant[query_id] = scope.about(scope.stamps.same(stamp_id), *languages)
-        facts[query_id] = _facts(scope, stamp_id, document_language="+".join(languages))
-    several = len(languages) > 1
-    instruction = (
-        "Find captions of this picture, in any language." if several else "Find the caption of this picture."
-    )
-    search = Search(queries, documents, depth=100 if several else 50)
-    return _plan(scope, name, "i2t", instruction, search, relevant=relevant, facts=facts)
+    if len(languages) > 1:
+        instruction, depth = "Find captions of this picture, in any language.", 100
+    else:
+        instruction, depth = "Find the caption of this picture.", 50
+    return make_plan(scope, name, "i2t", instruction, asked, documents=documents, depth=depth)
 
 
 def picture_to_picture(scope: Scope, name: str) -> Plan:
@@ -151,33 +151,34 @@ def picture_to_picture(scope: Scope, name: str) -> Plan:
     groups = {frozenset(scope.stamps.same(stamp_id) & set(scope.ids)): None for stamp_id in scope.ids}
     several = [sorted(group, key=lambda stamp_id: lot(name, stamp_id)) for group in groups if len(group) > 1]
     # A picture that is asked about is no document: it would be found by being the same file.
-    asked = {first: rest for first, *rest in several}
-    documents = {doc_id: pieces for doc_id, pieces in scope.pictures().items() if doc_id[6:] not in asked}
-    queries: dict[str, Pieces] = {}
-    relevant: dict[str, tuple[str, ...]] = {}
-    facts: dict[str, dict[str, str]] = {}
-    for stamp_id, rest in asked.items():
-        query_id = f"{_short(name)}:{stamp_id}"
-        queries[query_id] = (scope.stamp(stamp_id).picture,)
-        relevant[query_id] = tuple(f"image:{other}" for other in rest)
-        facts[query_id] = _facts(scope, stamp_id)
+    first = {f"image:{stamp_id}" for stamp_id, *_ in several}
+    documents = {doc_id: pieces for doc_id, pieces in scope.pictures().items() if doc_id not in first}
+    asked = [
+        Asked(
+            stamp_id,
+            (scope.stamp(stamp_id).picture,),
+            tuple(f"image:{other}" for other in rest),
+            _facts(scope, stamp_id),
+        )
+        for stamp_id, *rest in several
+    ]
     instruction = "Find another picture of the same thing."
-    return _plan(scope, name, "i2i", instruction, Search(queries, documents), relevant=relevant, facts=facts)
+    return make_plan(scope, name, "i2i", instruction, asked, documents=documents)
 
 
 def caption_to_caption(scope: Scope, name: str, *, languages: tuple[str, ...]) -> Plan:
     """The caption in one of several languages -> the English caption."""
-    documents = scope.captions("en")
-    queries: dict[str, Pieces] = {}
-    relevant: dict[str, tuple[str, ...]] = {}
-    facts: dict[str, dict[str, str]] = {}
-    for stamp_id, language in _asked(scope, name, languages):
-        query_id = f"{_short(name)}:{stamp_id}"
-        queries[query_id] = (Words(scope.stamp(stamp_id).captions[language], language),)
-        relevant[query_id] = scope.about(scope.stamps.captioned(stamp_id, language), "en")
-        facts[query_id] = _facts(scope, stamp_id, language=language, document_language="en")
+    asked = [
+        Asked(
+            stamp_id,
+            scope.caption(stamp_id, language),
+            scope.about(scope.stamps.captioned(stamp_id, language), "en"),
+            _facts(scope, stamp_id, language=language, document_language="en"),
+        )
+        for stamp_id, language in _by_lot(scope, name, languages)
+    ]
     instruction = "Find the English caption that says the same."
-    return _plan(scope, name, "t2t", instruction, Search(queries, documents), relevant=relevant, facts=facts)
+    return make_plan(scope, name, "t2t", instruction, asked, documents=scope.captions("en"))
 
 
 def caption_to_entry(scope: Scope, name: str, *, languages: tuple[str, ...]) -> Plan:
@@ -189,65 +190,46 @@ def caption_to_entry(scope: Scope, name: str, *, languages: tuple[str, ...]) -> 
         )
         for stamp_id in scope.ids
     }
-    queries: dict[str, Pieces] = {}
-    relevant: dict[str, tuple[str, ...]] = {}
-    facts: dict[str, dict[str, str]] = {}
-    for stamp_id, language in _asked(scope, name, languages):
-        query_id = f"{_short(name)}:{stamp_id}"
-        queries[query_id] = (Words(scope.stamp(stamp_id).captions[language], language),)
-        meanings = scope.stamps.captioned(stamp_id, language)
-        relevant[query_id] = scope.shown("entry", meanings)
-        facts[query_id] = _facts(scope, stamp_id, language=language)
+    asked = [
+        Asked(
+            stamp_id,
+            scope.caption(stamp_id, language),
+            scope.shown("entry", scope.stamps.captioned(stamp_id, language)),
+            _facts(scope, stamp_id, language=language),
+        )
+        for stamp_id, language in _by_lot(scope, name, languages)
+    ]
     instruction = "Find the entry, a category with a picture, that has this caption."
-    return _plan(scope, name, "t2it", instruction, Search(queries, documents), relevant=relevant, facts=facts)
+    return make_plan(scope, name, "t2it", instruction, asked, documents=documents)
 
 
 def picture_and_language_to_caption(scope: Scope, name: str) -> Plan:
     """A picture and the name of a language -> the caption in that language, among those in eighteen."""
     languages = tuple(LANGUAGE_NAMES)
-    documents = scope.captions(*languages)
-    queries: dict[str, Pieces] = {}
-    relevant: dict[str, tuple[str, ...]] = {}
-    facts: dict[str, dict[str, str]] = {}
-    for stamp_id, language in _asked(scope, name, languages):
-        query_id = f"{_short(name)}:{stamp_id}"
-        queries[query_id] = (scope.stamp(stamp_id).picture, Words(f"in {LANGUAGE_NAMES[language]}"))
-        relevant[query_id] = scope.about(scope.stamps.same(stamp_id), language)
-        facts[query_id] = _facts(scope, stamp_id, document_language=language)
+    asked = [
+        Asked(
+            stamp_id,
+            (scope.stamp(stamp_id).picture, Words(f"in {LANGUAGE_NAMES[language]}")),
+            scope.about(scope.stamps.same(stamp_id), language),
+            _facts(scope, stamp_id, document_language=language),
+        )
+        for stamp_id, language in _by_lot(scope, name, languages)
+    ]
     instruction = "Find the caption of this picture in the language that is asked for."
-    search = Search(queries, documents, depth=100)
-    return _plan(scope, name, "it2t", instruction, search, relevant=relevant, facts=facts)
+    documents = scope.captions(*languages)
+    return make_plan(scope, name, "it2t", instruction, asked, documents=documents, depth=100)
 
 
-def _asked(scope: Scope, name: str, languages: tuple[str, ...]) -> list[tuple[str, str]]:
+def _by_lot(scope: Scope, name: str, languages: tuple[str, ...]) -> list[tuple[str, str]]:
     """Stamps with the language each is asked for in: by lot among those it has a caption in; equal texts once."""
     found: dict[tuple[str, str], str] = {}
     for stamp_id in scope.sample(languages):
+        # `sample` takes no stamp without a caption in one of them.
         spoken = [language for language in languages if language in scope.stamp(stamp_id).captions]
-        if spoken:
-            language = spoken[chance(scope.split, name, stamp_id, out_of=len(spoken))]
-            found.setdefault((scope.stamp(stamp_id).captions[language], language), stamp_id)
+        language = spoken[chance(scope.split, name, stamp_id, out_of=len(spoken))]
+        found.setdefault((scope.stamp(stamp_id).captions[language], language), stamp_id)
     return [(stamp_id, language) for (_, language), stamp_id in found.items()]
-
-
-def _short(name: str) -> str:
-    return name.removeprefix("stamps-")
 
 
 def _facts(scope: Scope, stamp_id: str, **facts: str) -> dict[str, str]:
     return {**facts, "category": scope.stamp(stamp_id).category}
-
-
-def _plan(
-    scope: Scope,
-    name: str,
-    task_type: str,
-    instruction: str,
-    search: Search,
-    *,
-    relevant: Mapping[str, tuple[str, ...]],
-    facts: Mapping[str, Mapping[str, str]],
-) -> Plan:
-    full = name if scope.split == "test" else f"{name}-{scope.split}"
-    search = replace(search, depth=min(search.depth, scope.max_depth))
-    return Plan(full, task_type, instruction, search, relevant, facts)

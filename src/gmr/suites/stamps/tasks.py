@@ -1,11 +1,12 @@
 """The suite's tasks by name, and how they are made for a split."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from gmr.core.tasks import RerankTask
 from gmr.suites.pieces import Plan
+from gmr.suites.planning import PlanMaker, full_name, language_name, make_plans, split_types
 from gmr.suites.retrieval import Examples, Retriever
 from gmr.suites.stamps import plans as making
 from gmr.suites.stamps.data import ALBUM, Stamps, read_stamps
@@ -81,33 +82,31 @@ ALL_LANGUAGES = (
 )
 
 
-def _named(stem: str, language: str) -> str:
-    return stem if language == "en" else f"{stem}-{language}"
-
-
-PLANS: dict[str, tuple[str, Callable[[Scope, str], Plan]]] = {
-    "stamps-t2t-multilingual": ("t2t", partial(making.caption_to_caption, languages=ALL_LANGUAGES)),
-    "stamps-i2i": ("i2i", making.picture_to_picture),
+PLANS: dict[str, PlanMaker[Scope]] = {
+    "stamps-t2t-multilingual": PlanMaker("t2t", partial(making.caption_to_caption, languages=ALL_LANGUAGES)),
+    "stamps-i2i": PlanMaker("i2i", making.picture_to_picture),
     **{
-        _named("stamps-t2i", language): ("t2i", partial(making.caption_to_picture, languages=(language,)))
+        language_name("stamps-t2i", language): PlanMaker(
+            "t2i", partial(making.caption_to_picture, languages=(language,))
+        )
         for language in LANGUAGES
     },
-    "stamps-t2i-multilingual": ("t2i", partial(making.caption_to_picture, languages=ALL_LANGUAGES)),
+    "stamps-t2i-multilingual": PlanMaker("t2i", partial(making.caption_to_picture, languages=ALL_LANGUAGES)),
     **{
-        _named("stamps-i2t", language): ("i2t", partial(making.picture_to_caption, languages=(language,)))
+        language_name("stamps-i2t", language): PlanMaker(
+            "i2t", partial(making.picture_to_caption, languages=(language,))
+        )
         for language in LANGUAGES
     },
-    "stamps-i2t-multilingual": ("i2t", partial(making.picture_to_caption, languages=LANGUAGES)),
-    "stamps-t2it-multilingual": ("t2it", partial(making.caption_to_entry, languages=ALL_LANGUAGES)),
-    "stamps-it2t-language": ("it2t", making.picture_and_language_to_caption),
+    "stamps-i2t-multilingual": PlanMaker("i2t", partial(making.picture_to_caption, languages=LANGUAGES)),
+    "stamps-t2it-multilingual": PlanMaker("t2it", partial(making.caption_to_entry, languages=ALL_LANGUAGES)),
+    "stamps-it2t-language": PlanMaker("it2t", making.picture_and_language_to_caption),
 }
 
 
 def task_types(split: str) -> dict[str, str]:
     """Task type by name of the task."""
-    return {
-        name if split == "test" else f"{name}-{split}": task_type for name, (task_type, _) in PLANS.items()
-    }
+    return split_types(PLANS, split)
 
 
 def scope_of(stamps: Stamps, split: str) -> Scope:
@@ -119,13 +118,8 @@ def scope_of(stamps: Stamps, split: str) -> Scope:
 
 def plans(stamps: Stamps, split: str, wanted: Sequence[str]) -> list[Plan]:
     """The plans of some tasks (by full name) of a split, those without any query left out."""
-    scope = scope_of(stamps, split)
-    made = [
-        make(scope, name)
-        for (name, (_, make)), full in zip(PLANS.items(), task_types(split), strict=True)
-        if full in wanted
-    ]
-    return [plan for plan in made if plan.search.queries]
+    makers = {name: maker for name, maker in PLANS.items() if full_name(name, split) in wanted}
+    return make_plans(makers, scope_of(stamps, split))
 
 
 def retriever(stamps: Stamps) -> Retriever:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from gmr.core.tasks import TrainingSet
+from gmr.suites.planning import make_plans
 from gmr.suites.stamps.data import read_stamps
 from gmr.suites.stamps.plans import Scope
 from gmr.suites.stamps.tasks import PLANS
@@ -32,7 +33,4 @@ def training_set(data_root: Path, *, limit: int | None = None) -> TrainingSet:
         yield from scope.ids[start + 1 : start + 9]
 
     files = [data_root / "stamps" / name for name in ("captions.jsonl.gz", "images.zip")]
-    made = [make(scope, name) for name, (_, make) in PLANS.items()]
-    return planned_training_set(
-        [plan for plan in made if plan.search.queries], stamps.albums, near=near, files=files, limit=limit
-    )
+    return planned_training_set(make_plans(PLANS, scope), stamps.albums, near=near, files=files, limit=limit)
