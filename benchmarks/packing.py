@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from gmr.core.files import atomic_write_json
-from gmr.train.balance import BalancedSampler, Key
+from gmr.train.balance import BalancedSampler, Key, StepShape
 from gmr.train.length_packing import PackedSampler, measure_load
 from gmr.train.recipe import load_recipe
 from gmr.train.sampling import EpochSampler, GroupDataset
@@ -49,29 +49,25 @@ def main() -> None:
     def cost(key: Key) -> float:
         return len(lengths[key[1]]) * max(lengths[key[1]])
 
-    shape = {
-        "num_processes": given.processes,
-        "batch_size": given.batch_size,
-        "batches_per_step": given.accumulated,
-    }
+    shape = StepShape(given.processes, given.batch_size, given.accumulated)
     orders: dict[str, EpochSampler] = {
         "drawn": EpochSampler(len(chosen), seed=0),
-        "dealt": BalancedSampler(len(chosen), seed=0, cost=cost, **shape),
+        "dealt": BalancedSampler(len(chosen), seed=0, cost=cost, shape=shape),
     }
     for window in given.windows:
         name = f"packed, {window} step{'s' if window > 1 else ''}"
-        orders[name] = PackedSampler(len(chosen), seed=0, cost=cost, window=window, **shape)
+        orders[name] = PackedSampler(len(chosen), seed=0, cost=cost, window=window, shape=shape)
     results = {}
     sys.stdout.write(
         f"{'order':<18}{'tokens':>12}{'padding':>9}{'critical':>12}{'waiting':>9}{'heaviest step / mean':>22}\n"
     )
     for name, sampler in orders.items():
-        load = measure_load([lengths[index] for _, index in sampler], **shape)
+        load = measure_load([lengths[index] for _, index in sampler], shape=shape)
         results[name] = asdict(load)
         columns = f"{load.num_tokens:>12,}{load.padding:>9.1%}{load.critical:>12,}{load.waiting:>9.1%}"
         sys.stdout.write(f"{name:<18}{columns}{load.spread:>22.2f}\n")
     if given.output:
-        facts = {**shape, "queries": len(chosen), "recipe": recipe.name, "results": results}
+        facts = {**asdict(shape), "queries": len(chosen), "recipe": recipe.name, "results": results}
         atomic_write_json(given.output, facts)
 
 

@@ -13,7 +13,8 @@ from transformers import TrainingArguments
 from gmr.core.items import Image, Text
 from gmr.core.nouns import Document, Query
 from gmr.modeling.processor import PromptProcessor
-from gmr.train.balance import BalancedSampler, choose_sampler, deal, estimate_tokens, heaviest
+from gmr.train.balance import BalancedSampler, StepShape, deal, estimate_tokens, heaviest
+from gmr.train.samplers import choose_sampler
 from gmr.train.sampling import EpochSampler, Group, GroupDataset, SamplingConfig
 from tests.helpers.pairs import noise_picture
 from tests.helpers.tiny_checkpoints import tiny_checkpoint
@@ -75,9 +76,7 @@ def test_every_step_has_its_queries_and_no_process_more_than_the_heaviest_had(
         len(costs),
         seed=5,
         cost=lambda key: costs[key[1]],
-        num_processes=num_processes,
-        batch_size=batch_size,
-        batches_per_step=accumulated,
+        shape=StepShape(num_processes, batch_size, accumulated),
         drop_last=drop_last,
     )
     found = []
@@ -102,9 +101,7 @@ def test_the_loads_of_two_processes_come_together() -> None:
         steps_of(sampler, num_processes=2, batch_size=2, accumulated=2, drop_last=False)
         for sampler in (
             EpochSampler(24, seed=0),
-            BalancedSampler(
-                24, seed=0, cost=lambda key: costs[key[1]], num_processes=2, batch_size=2, batches_per_step=2
-            ),
+            BalancedSampler(24, seed=0, cost=lambda key: costs[key[1]], shape=StepShape(2, 2, 2)),
         )
     ]
     before, after = (
@@ -161,7 +158,5 @@ def test_an_order_that_is_as_even_already_stays() -> None:
     order = list(EpochSampler(6, seed=5))
     costs = dict(zip(order, [3, 3, 0, 2, 2, 2], strict=True))
     assert heaviest(list(costs.values()), deal(list(costs.values()), 2)) == 7
-    sampler = BalancedSampler(
-        6, seed=5, cost=costs.__getitem__, num_processes=2, batch_size=3, batches_per_step=1
-    )
+    sampler = BalancedSampler(6, seed=5, cost=costs.__getitem__, shape=StepShape(2, 3, 1))
     assert list(sampler) == order

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gmr.core.errors import ConfigError
-from gmr.train.balance import BalancedSampler
+from gmr.train.balance import BalancedSampler, StepShape
 from gmr.train.length_packing import PackedSampler, measure_load, pack_window
 from gmr.train.recipe import ModelSection
 from gmr.train.sampling import EpochSampler
@@ -33,14 +33,10 @@ SHAPES = {
 def test_every_window_has_the_queries_that_it_would_have_had(
     costs: list[int], num_processes: int, batch_size: int, accumulated: int, window: int, epoch: int
 ) -> None:
-    options = {"seed": 5, "cost": lambda key: costs[key[1]], "num_processes": num_processes}
-    shape = {"batch_size": batch_size, "batches_per_step": accumulated}
-    packed = PackedSampler(len(costs), window=window, **options, **shape)
-    plain = (
-        EpochSampler(len(costs), seed=5)
-        if num_processes == 1
-        else BalancedSampler(len(costs), **options, **shape)
-    )
+    shape = StepShape(num_processes, batch_size, accumulated)
+    options = {"seed": 5, "cost": lambda key: costs[key[1]], "shape": shape}
+    packed = PackedSampler(len(costs), window=window, **options)
+    plain = EpochSampler(len(costs), seed=5) if num_processes == 1 else BalancedSampler(len(costs), **options)
     steps = []
     for sampler in (packed, plain):
         sampler.set_epoch(epoch)
@@ -71,14 +67,8 @@ def test_every_window_has_the_queries_that_it_would_have_had(
     st.sampled_from([(1, 4, 2), (2, 2, 3), (4, 2, 1), (3, 1, 4)]),
 )
 def test_queries_of_a_batch_are_neighbours_in_length(costs: list[int], shape: tuple[int, int, int]) -> None:
-    num_processes, batch_size, accumulated = shape
-    steps = pack_window(
-        costs,
-        num_processes=num_processes,
-        batch_size=batch_size,
-        batches_per_step=accumulated,
-        rng=random.Random(0),
-    )
+    batch_size = shape[1]
+    steps = pack_window(costs, shape=StepShape(*shape), rng=random.Random(0))
     batches = [batch for step in steps for turn in step for batch in turn]
     assert sorted(place for batch in batches for place in batch) == list(range(48))
     assert {len(batch) for batch in batches} == {batch_size}
@@ -96,15 +86,17 @@ def test_lengths_of_a_long_tail_waste_less_padding_and_less_waiting() -> None:
     draw = random.Random(1)
     bases = [20 + 200 * draw.random() ** 4 for _ in range(1024)]
     lengths = [[round(base + 5 * draw.random()) for _ in range(4)] for base in bases]
-    shape = {"num_processes": 4, "batch_size": 4, "batches_per_step": 2}
-    cost = {"cost": lambda key: 4 * max(lengths[key[1]]), "seed": 0}
+    shape = StepShape(4, 4, 2)
+    options = {"cost": lambda key: 4 * max(lengths[key[1]]), "seed": 0, "shape": shape}
     samplers = {
         "drawn": EpochSampler(1024, seed=0),
-        "dealt": BalancedSampler(1024, **cost, **shape),
-        "step": PackedSampler(1024, window=1, **cost, **shape),
-        "window": PackedSampler(1024, window=16, **cost, **shape),
+        "dealt": BalancedSampler(1024, **options),
+        "step": PackedSampler(1024, window=1, **options),
+        "window": PackedSampler(1024, window=16, **options),
     }
-    loads = {name: measure_load([lengths[i] for _, i in each], **shape) for name, each in samplers.items()}
+    loads = {
+        name: measure_load([lengths[i] for _, i in each], shape=shape) for name, each in samplers.items()
+    }
     assert len({load.num_tokens for load in loads.values()}) == 1
     assert loads["window"].padding < loads["step"].padding < 0.8 * loads["drawn"].padding
     assert (
@@ -114,14 +106,14 @@ def test_lengths_of_a_long_tail_waste_less_padding_and_less_waiting() -> None:
 
 def test_a_load_is_counted_as_by_hand() -> None:
     lengths = [[3, 1], [2, 2], [4, 4], [1, 1]]  # two processes, one batch of one query each, two steps
-    load = measure_load(lengths, num_processes=2, batch_size=1, batches_per_step=1)
+    load = measure_load(lengths, shape=StepShape(2, 1, 1))
     assert load.num_tokens == 18
     assert load.padding == pytest.approx(1 - 18 / (6 + 4 + 8 + 2))
     assert load.critical == 6 + 8
     assert load.waiting == pytest.approx(1 - 20 / (2 * 6 + 2 * 8))
     assert load.spread == pytest.approx(10 / 10)
     with pytest.raises(ValueError, match="4 queries are less than a step of 8"):
-        measure_load(lengths, num_processes=2, batch_size=4, batches_per_step=1)
+        measure_load(lengths, shape=StepShape(2, 4, 1))
 
 
 def test_a_window_of_one_step_leaves_every_step_s_gradient_as_it_was(tmp_path: Path) -> None:

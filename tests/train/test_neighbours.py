@@ -16,7 +16,7 @@ from gmr.core.errors import ConfigError, ModelError
 from gmr.modeling.loading import load_model
 from gmr.objectives import ObjectiveConfig
 from gmr.reranker import Reranker
-from gmr.train.balance import BalancedSampler
+from gmr.train.balance import BalancedSampler, StepShape
 from gmr.train.collator import GroupCollator
 from gmr.train.length_packing import PackedSampler
 from gmr.train.recipe import ModelSection, Recipe
@@ -148,11 +148,15 @@ def test_the_groups_that_a_reference_is_made_for_are_all_that_a_run_draws(
     num_examples = len(costs)
     if drop_last and num_examples < num_processes * batch_size * accumulated:
         return
-    options = {"seed": 5, "cost": lambda key: costs[key[1]], "num_processes": num_processes}
-    shape = {"batch_size": batch_size, "batches_per_step": accumulated, "drop_last": drop_last}
-    sampler = PackedSampler(num_examples, window=window, **options, **shape) if window else None
+    options = {
+        "seed": 5,
+        "cost": lambda key: costs[key[1]],
+        "shape": StepShape(num_processes, batch_size, accumulated),
+        "drop_last": drop_last,
+    }
+    sampler = PackedSampler(num_examples, window=window, **options) if window else None
     if sampler is None and num_processes > 1:
-        sampler = BalancedSampler(num_examples, **options, **shape)
+        sampler = BalancedSampler(num_examples, **options)
     sampler = sampler or EpochSampler(num_examples, seed=5)
     drawn: list[Any] = []
     num_steps = length if isinstance(length, int) else None

@@ -8,13 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gmr.core.errors import UsageError
-from gmr.core.nouns import Document, Query
+from gmr.core.nouns import Pair
 from gmr.core.tasks import RerankTask
 
 # Enough to batch by length and to share pictures; few enough that a kill costs seconds.
 PAIRS_PER_BLOCK = 512
-
-Pair = tuple[Query, Document]
 
 
 @dataclass(frozen=True)

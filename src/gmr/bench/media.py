@@ -9,7 +9,7 @@ from tqdm import tqdm
 from gmr.core.errors import DataError
 from gmr.core.images import check_image
 from gmr.core.items import images_of
-from gmr.core.nouns import Document, Query
+from gmr.core.nouns import Document, Pair, Query
 from gmr.core.tasks import RerankTask
 
 THREADS = 8
@@ -124,6 +124,6 @@ def pair_is_bad(query: Query, document: Document, bad: BadMedia) -> bool:
     return query.query_id in bad.queries or document.doc_id in bad.documents
 
 
-def usable(pairs: Sequence[tuple[Query, Document]], bad: BadMedia) -> list[tuple[Query, Document]]:
+def usable(pairs: Sequence[Pair], bad: BadMedia) -> list[Pair]:
     """The pairs without bad pictures, in their order."""
     return [pair for pair in pairs if not pair_is_bad(*pair, bad)] if bad else list(pairs)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gmr.bench.blocks import WHOLE, Pair, numbered
+from gmr.bench.blocks import WHOLE, numbered
 from gmr.bench.identity import PairKeys, scorer_digest
 from gmr.bench.media import BadMedia
 from gmr.bench.run import Bench, check_pictures_of
@@ -15,6 +15,7 @@ from gmr.bench.runner import Bad, Plan, count, score_wanted, scoring_bar
 from gmr.bench.store import ScoreStore
 from gmr.bench.system import StoredSystem, load_system
 from gmr.core.errors import DataError, GmrError, ModelError
+from gmr.core.nouns import Pair
 from gmr.core.tasks import RerankTask
 from gmr.evaluation.cost import Cost
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from gmr.bench.blocks import Pair
 from gmr.bench.identity import PairKeys
 from gmr.bench.media import BadMedia, usable
 from gmr.bench.store import ScoreStore
 from gmr.bench.system import System, digest_of
 from gmr.core.errors import DataError
+from gmr.core.nouns import Pair, pair_name
 from gmr.core.tasks import RerankTask
 
 logger = logging.getLogger(__name__)
@@ -97,9 +97,8 @@ def _difference(
         return 0.0
     difference = math.inf if stored is None or not math.isfinite(new) else abs(stored - new)
     if difference > system.tolerance * max(1.0, abs(new)):
-        query, document = pair
         raise DataError(
-            f"{store.path}: {task.name}, query {query.query_id!r} with document {document.doc_id!r}: "
+            f"{store.path}: {task.name}, {pair_name(*pair)}: "
             f"the store says {stored} and {system.name} says {new}; "
             "these scores are of something else: use a new store"
         )

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 from tqdm import tqdm
 
-from gmr.bench.blocks import WHOLE, Block, Pair, Shard, numbered
+from gmr.bench.blocks import WHOLE, Block, Shard, numbered
 from gmr.bench.identity import PairKeys
 from gmr.bench.media import BadMedia, find_undecodable, pair_is_bad, refuse_bad_media, usable
 from gmr.bench.store import ScoreStore
 from gmr.bench.system import System, digest_of
 from gmr.core.errors import DataError, ModelError
+from gmr.core.nouns import Pair
 from gmr.core.tasks import RerankTask
 from gmr.evaluation.cost import Cost
 

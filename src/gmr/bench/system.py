@@ -8,9 +8,9 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from gmr.bench.blocks import Pair
 from gmr.bench.identity import reranker_facts, scorer_digest
 from gmr.core.errors import ModelError
+from gmr.core.nouns import Pair
 from gmr.evaluation.cost import Cost
 from gmr.inference.counts import counting
 from gmr.reranker import Reranker

@@ -6,8 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import PIL.Image
-
 from gmr.core.errors import DataError
 from gmr.core.files import (
     atomic_write_bytes,
@@ -18,7 +16,6 @@ from gmr.core.files import (
     shorten,
 )
 from gmr.core.image_files import read_header
-from gmr.core.images import read_bytes
 from gmr.core.items import Image, Item, modality
 from gmr.core.nouns import Document, Query, Run
 from gmr.core.records import (
@@ -259,12 +256,7 @@ def save_image(image: Image, folder: Path) -> str:
     Raises:
         DataError: for a picture that cannot be read, or a folder that cannot be written.
     """
-    if isinstance(image.source, PIL.Image.Image):
-        buffer = io.BytesIO()
-        image.open().save(buffer, "PNG")
-        data = buffer.getvalue()
-    else:
-        data = read_bytes(image.source, where=image.name)
+    data = image.file_bytes()
     suffix = read_header(io.BytesIO(data), where=image.name).format.lower()
     relative = f"images/{Image(data).key}.{suffix}"
     if not (folder / relative).is_file():

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import difflib
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +14,7 @@ import PIL.Image
 
 from gmr.core.errors import DataError
 from gmr.core.files import digest, safe_join, shorten
-from gmr.core.images import MAX_BYTES, Source, image_key, image_size, open_image
+from gmr.core.images import MAX_BYTES, Source, image_key, image_size, open_image, read_bytes
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,18 @@ class Image:
             DataError: naming the file, if it cannot be shown whole and safely.
         """
         return open_image(self.source, where=self.name)
+
+    def file_bytes(self) -> bytes:
+        """The bytes of the picture's file as they are; those of a PNG for a picture that has no file.
+
+        Raises:
+            DataError: naming the file, if it cannot be read.
+        """
+        if not isinstance(self.source, PIL.Image.Image):
+            return read_bytes(self.source, where=self.name)
+        buffer = io.BytesIO()
+        self.open().save(buffer, "PNG")
+        return buffer.getvalue()
 
     def __eq__(self, other: object) -> bool:
         return self.key == other.key if isinstance(other, Image) else NotImplemented

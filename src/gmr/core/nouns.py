@@ -46,6 +46,10 @@ class Document:
         _check_identified("document", self.doc_id, self.item)
 
 
+Pair = tuple[Query, Document]
+"""What is scored."""
+
+
 @dataclass(frozen=True)
 class RankedDocument:
     """A document in its place: ``rank`` counts from 1, ``score`` a log-odds, unbounded (or a grade: `Ranking`)."""
@@ -81,6 +85,16 @@ class Ranking:
         return self.documents[index]
 
 
+def owner_name(owner: Query | Document) -> str:
+    """What errors call a query or document: ``query 'q1'``."""
+    return f"query {owner.query_id!r}" if isinstance(owner, Query) else f"document {owner.doc_id!r}"
+
+
+def pair_name(query: Query, document: Document) -> str:
+    """What errors call a pair: ``query 'q1' with document 'd1'``."""
+    return f"{owner_name(query)} with {owner_name(document)}"
+
+
 def check_pictures(*owners: Query | Document) -> None:
     """Open every picture of the queries and documents: who meets a broken one learns whose it is.
 
@@ -88,12 +102,11 @@ def check_pictures(*owners: Query | Document) -> None:
         DataError: for the first picture that cannot be opened, naming the query or document and the file.
     """
     for owner in owners:
-        whose = f"query {owner.query_id!r}" if isinstance(owner, Query) else f"document {owner.doc_id!r}"
         for image in images_of(owner.item):
             try:
                 image.open()
             except DataError as error:
-                raise DataError(f"{whose}: {error}") from error
+                raise DataError(f"{owner_name(owner)}: {error}") from error
 
 
 def probability(score: float) -> float:

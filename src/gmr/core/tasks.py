@@ -9,7 +9,7 @@ from typing import overload
 from gmr.core.errors import DataError
 from gmr.core.files import digest
 from gmr.core.items import Item, item_key
-from gmr.core.nouns import Document, Qrels, Query, Run, task_group
+from gmr.core.nouns import Document, Pair, Qrels, Query, Run, task_group
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class RerankTask:
         ordered = sorted(scores, key=lambda doc_id: (scores[doc_id], doc_id), reverse=True)
         return [self.corpus[doc_id] for doc_id in ordered]
 
-    def pairs(self) -> list[tuple[Query, Document]]:
+    def pairs(self) -> list[Pair]:
         """Every query with each of its candidates, in the order of the first stage."""
         return [
             (self.queries[query_id], document)

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from gmr.core.errors import DataError, ModelError, NotFiniteError
-from gmr.core.nouns import Document, Query, Run
+from gmr.core.errors import DataError
+from gmr.core.nouns import Pair, Run
 from gmr.core.tasks import RerankTask
+from gmr.evaluation.scoring import checked_scores
 from gmr.metrics.coverage import Coverage, count_coverage
 from gmr.metrics.measures import Measure, evaluate, parse_measure
 from gmr.metrics.statistics import Interval, bootstrap_interval
@@ -25,7 +26,6 @@ logger = logging.getLogger(__name__)
 PAIRS_PER_CALL = 1024
 # A larger difference between the best and the worst way to break ties is worth a warning.
 TIE_SPREAD = 0.001
-Pair = tuple[Query, Document]
 
 
 @dataclass(frozen=True)
@@ -170,17 +170,8 @@ def rerank_run(scorer: "Scorer", task: RerankTask, *, progress: bool = False) ->
     total = sum(map(len, task.first_stage.values()))
     with tqdm(total=total, desc=task.name, unit="pair", disable=not progress) as bar:
         for pairs in _blocks_of_queries(task):
-            scores = np.asarray(scorer.score(pairs))
-            if scores.shape != (len(pairs),):
-                raise ModelError(
-                    f"{task.name}: {len(pairs)} pairs were scored with an array of {scores.shape}"
-                )
+            scores = checked_scores(scorer, pairs, where=task.name)
             for (query, document), score in zip(pairs, scores.tolist(), strict=True):
-                if not np.isfinite(score):
-                    raise NotFiniteError(
-                        f"{task.name}: query {query.query_id!r} with document {document.doc_id!r}:"
-                        f" the score is {score}"
-                    )
                 run[query.query_id][document.doc_id] = score
             bar.update(len(pairs))
     return run

@@ -3,7 +3,7 @@
 import hashlib
 import importlib.util
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,10 @@ import numpy as np
 import numpy.typing as npt
 
 from gmr.core.errors import DataError, ModelError, UsageError
-from gmr.core.files import digest
 from gmr.core.items import Item, images_of, modality, text_of
-from gmr.core.nouns import Document, Query, check_pictures
-from gmr.first_stage.exact import search_exactly
+from gmr.core.nouns import Document, Query, check_pictures, owner_name
+from gmr.first_stage.exact import ExactRetriever
 from gmr.first_stage.retriever import DECIMALS
-from gmr.first_stage.vectors import VectorFolder
 
 # What sentence-transformers calls the kinds of items.
 MODALITIES: dict[str, Any] = {"t": "text", "i": "image", "it": ("image", "text")}
@@ -24,7 +22,7 @@ KINDS = {"t": "text", "i": "a picture", "it": "picture and text"}
 INSTRUCTION = "{instruction}"
 
 
-class Embedder:
+class Embedder(ExactRetriever):
     """Cosines or inner products, as the model says, of embeddings by sentence-transformers.
 
     Weights are read from safetensors only and no code of a model folder is run. A picture counts as a picture, and
@@ -67,16 +65,14 @@ class Embedder:
         self.similarity = self.model.similarity_fn_name
         if self.similarity not in ("cosine", "dot"):
             raise ModelError(f"{self.name}: compares by {self.similarity}; cosine and dot are searched")
-        self._identity = {
+        identity = {
             "model_digest": _digest(self.model),
             "document_prompt": self._document_prompt(),
             "similarity": self.similarity,
             "max_tokens": self._max_tokens(),
             "dtype": dtype,
         }
-        self._cache = None
-        if cache is not None:
-            self._cache = VectorFolder(cache, identity=digest(json.dumps(self._identity).encode()))
+        super().__init__(identity, cache)
 
     def facts(self) -> dict[str, Any]:
         """Name, prompts, similarity and the digest of the model."""
@@ -88,24 +84,6 @@ class Embedder:
             "query_prompt": query_prompt,
             "decimals": DECIMALS,
         }
-
-    def search(
-        self, queries: Mapping[str, Query], corpus: Mapping[str, Document], *, depth: int
-    ) -> dict[str, dict[str, float]]:
-        """The documents of highest similarity, over the whole corpus.
-
-        Raises:
-            DataError: an item of a kind that the model does not take, by its id.
-            ModelError: an embedding that is not finite, by its id.
-        """
-        return search_exactly(
-            queries,
-            corpus,
-            embed_queries=self.embed_queries,
-            embed_documents=self.embed_documents,
-            depth=depth,
-            cache=self._cache,
-        )
 
     def embed_queries(self, queries: Sequence[Query]) -> npt.NDArray[np.float32]:
         """Embeddings ``(queries, width)``, of unit length for cosines."""
@@ -125,10 +103,7 @@ class Embedder:
         for place, (owner, prompt) in enumerate(zip(owners, prompts, strict=True)):
             kind = modality(owner.item)
             if not self.model.supports(MODALITIES[kind]):
-                whose = (
-                    f"query {owner.query_id!r}" if isinstance(owner, Query) else f"document {owner.doc_id!r}"
-                )
-                raise DataError(f"{whose} is {KINDS[kind]}, which {self.name} does not take")
+                raise DataError(f"{owner_name(owner)} is {KINDS[kind]}, which {self.name} does not take")
             groups.setdefault((kind, prompt), []).append(place)
         encode = self.model.encode_query if side == "query" else self.model.encode_document
         vectors: npt.NDArray[np.float32] | None = None
@@ -196,15 +171,13 @@ def _load(name: str, *, dtype: str, device: str | None) -> Any:
 
 def _digest(model: Any) -> str:
     """SHA-256 (64 hex digits) of the modules and of every weight with its name, shape and type."""
-    import torch
+    from gmr.modeling.identity import hash_weights
 
     sha = hashlib.sha256(" ".join(type(module).__name__ for module in model).encode())
     for module in model:
         config = module.get_config_dict() if hasattr(module, "get_config_dict") else {}
         sha.update(json.dumps(config, sort_keys=True, default=str).encode())
-    for name, tensor in sorted(model.state_dict().items()):
-        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        sha.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    hash_weights(model, sha)
     tokenizer = getattr(model.tokenizer, "backend_tokenizer", None)
     sha.update(b"" if tokenizer is None else tokenizer.to_str().encode())
     return sha.hexdigest()

@@ -1,13 +1,18 @@
 """Exact search by products of embeddings: no index, the corpus in blocks, memory bounded by them."""
 
+import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from gmr.core.errors import ModelError
+from gmr.core.files import digest
 from gmr.core.items import item_key
-from gmr.core.nouns import Document, Query
+from gmr.core.nouns import Document, Query, owner_name
 from gmr.first_stage.best import BestDocuments
 from gmr.first_stage.progress import blocks
 from gmr.first_stage.retriever import DECIMALS
@@ -18,6 +23,47 @@ Vectors = npt.NDArray[np.float32]
 # Small enough that a bar moves and that little is lost when a large model is stopped.
 BLOCK_DOCUMENTS = 256
 BLOCK_QUERIES = 1024
+
+
+class ExactRetriever(ABC):
+    """A retriever by products of embeddings; those of documents may be kept on disk.
+
+    Args:
+        identity: what a document's embedding depends on beside the document, as JSON can hold it.
+        cache: folder that keeps the embeddings of documents; None for none.
+    """
+
+    def __init__(self, identity: Mapping[str, Any], cache: Path | None) -> None:
+        self._identity = dict(identity)
+        self._cache = None
+        if cache is not None:
+            self._cache = VectorFolder(cache, identity=digest(json.dumps(self._identity).encode()))
+
+    @abstractmethod
+    def embed_queries(self, queries: Sequence[Query]) -> Vectors:
+        """Embeddings ``(queries, width)``, of unit length where cosines are meant."""
+
+    @abstractmethod
+    def embed_documents(self, documents: Sequence[Document]) -> Vectors:
+        """Embeddings ``(documents, width)``, of unit length where cosines are meant."""
+
+    def search(
+        self, queries: Mapping[str, Query], corpus: Mapping[str, Document], *, depth: int
+    ) -> dict[str, dict[str, float]]:
+        """The documents of the highest products, over the whole corpus.
+
+        Raises:
+            DataError: an item that the model does not take, by its id.
+            ModelError: an embedding that is not finite, by its id.
+        """
+        return search_exactly(
+            queries,
+            corpus,
+            embed_queries=self.embed_queries,
+            embed_documents=self.embed_documents,
+            depth=depth,
+            cache=self._cache,
+        )
 
 
 def search_exactly(
@@ -46,7 +92,7 @@ def search_exactly(
     """
     asked = list(queries.values())
     rows = [
-        _finite(embed_queries(block), [f"query {query.query_id!r}" for query in block])
+        _finite(embed_queries(block), list(map(owner_name, block)))
         for block in blocks(asked, BLOCK_QUERIES, "embedding queries", "query")
     ]
     best = BestDocuments(list(queries), depth=depth, decimals=DECIMALS)
@@ -69,8 +115,7 @@ def _embed_block(
     # Equal documents of a block are embedded once: they tie to the last bit.
     wanted = {key: document for key, document in zip(keys, documents, strict=True) if key not in known}
     if wanted:
-        names = [f"document {document.doc_id!r}" for document in wanted.values()]
-        fresh = _finite(embed(list(wanted.values())), names)
+        fresh = _finite(embed(list(wanted.values())), list(map(owner_name, wanted.values())))
         if cache is not None:
             cache.put(list(wanted), fresh)
         known |= dict(zip(wanted, fresh, strict=True))

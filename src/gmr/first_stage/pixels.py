@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from gmr.core.errors import DataError
 from gmr.core.items import Image, images_of
-from gmr.core.nouns import Document, Query
+from gmr.core.nouns import Document, Query, owner_name
 from gmr.first_stage.best import BestDocuments
 from gmr.first_stage.progress import blocks
 from gmr.first_stage.retriever import DECIMALS
@@ -99,12 +99,7 @@ class PictureCosine:
                 try:
                     vectors.append(self._feature(image))
                 except DataError as error:
-                    whose = (
-                        f"query {owner.query_id!r}"
-                        if isinstance(owner, Query)
-                        else f"document {owner.doc_id!r}"
-                    )
-                    raise DataError(f"{whose}: {error}") from error
+                    raise DataError(f"{owner_name(owner)}: {error}") from error
         return np.stack(vectors).astype(np.float64), starts
 
 

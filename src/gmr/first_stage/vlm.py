@@ -5,7 +5,6 @@ token, only text of the item is ever cut, and pictures keep to the family's limi
 """
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,9 @@ from gmr.core.errors import DataError, ModelError, UsageError
 from gmr.core.files import digest
 from gmr.core.items import Text
 from gmr.core.nouns import Document, Query, check_pictures
-from gmr.first_stage.exact import search_exactly
+from gmr.first_stage.exact import ExactRetriever
 from gmr.first_stage.prompts import BY_MODEL_TYPE, PROMPTS, EmbeddingPrompt
 from gmr.first_stage.retriever import DECIMALS
-from gmr.first_stage.vectors import VectorFolder
 from gmr.inference.batching import token_budget_batches
 from gmr.modeling.folders import read_folder, read_json, resolve_folder
 from gmr.modeling.identity import model_digest
@@ -36,7 +34,7 @@ NO_QUERY = Query("(none)", (Text("(none)"),))
 NO_DOCUMENT = Document("(none)", (Text("(none)"),))
 
 
-class VisionLanguageEmbedder:
+class VisionLanguageEmbedder(ExactRetriever):
     """Cosines between embeddings of queries and documents, each text, pictures or both.
 
     Args:
@@ -78,7 +76,7 @@ class VisionLanguageEmbedder:
         closing = list(self.model.processor.tokenizer("").input_ids)
         self._documents = self._with_template("document", closing)
         self._queries = self._with_template("query", closing)
-        self._identity = {
+        identity = {
             "model_digest": model_digest(self.model),
             "tokenizer": digest(self._documents.tokenizer.backend_tokenizer.to_str().encode()),
             "prompt": self.prompt.to_json(),
@@ -86,9 +84,7 @@ class VisionLanguageEmbedder:
             "max_tokens": self._documents.max_tokens,
             "dtype": str(self.model.dtype).removeprefix("torch."),
         }
-        self._cache = None
-        if cache is not None:
-            self._cache = VectorFolder(cache, identity=digest(json.dumps(self._identity).encode()))
+        super().__init__(identity, cache)
 
     def facts(self) -> dict[str, Any]:
         """Name, prompt, limits and the digest of model and processor."""
@@ -100,24 +96,6 @@ class VisionLanguageEmbedder:
             "similarity": "cosine",
             "decimals": DECIMALS,
         }
-
-    def search(
-        self, queries: Mapping[str, Query], corpus: Mapping[str, Document], *, depth: int
-    ) -> dict[str, dict[str, float]]:
-        """The documents of highest cosine, over the whole corpus.
-
-        Raises:
-            DataError: an item that the model cannot read, by its id.
-            ModelError: an embedding that is not finite, by its id.
-        """
-        return search_exactly(
-            queries,
-            corpus,
-            embed_queries=self.embed_queries,
-            embed_documents=self.embed_documents,
-            depth=depth,
-            cache=self._cache,
-        )
 
     def embed_queries(self, queries: Sequence[Query]) -> npt.NDArray[np.float32]:
         """Embeddings ``(queries, width)`` of unit length, each with its instruction."""

@@ -11,7 +11,7 @@ import torch
 from tqdm import tqdm
 
 from gmr.core.errors import DataError, ModelError, NotFiniteError
-from gmr.core.nouns import Document, Query, check_pictures
+from gmr.core.nouns import Pair, check_pictures, pair_name
 from gmr.inference.counts import Tally
 from gmr.inference.documents import DocumentStore
 from gmr.inference.engines import ENGINES
@@ -22,8 +22,6 @@ from gmr.modeling.precision import fast_products
 from gmr.modeling.processor import Prompt
 
 logger = logging.getLogger(__name__)
-
-Pair = tuple[Query, Document]
 
 
 def score_pairs(
@@ -142,9 +140,8 @@ def _distinct_rows(model: RerankModel, pairs: Sequence[Pair]) -> list[_Row]:
 
 
 def _out_of_memory(row: _Row, pairs: Sequence[Pair]) -> ModelError:
-    query, document = pairs[row.places[0]]
     return ModelError(
-        f"query {query.query_id!r} with document {document.doc_id!r}: out of memory with this pair alone"
+        f"{pair_name(*pairs[row.places[0]])}: out of memory with this pair alone"
         f" ({len(row.prompt.input_ids)} tokens); lower max_tokens"
     )
 
@@ -153,9 +150,8 @@ def _check_finite(scores: npt.NDArray[np.float32], pairs: Sequence[Pair]) -> Non
     """Refuses NaN and infinities: a ranking would silently put them somewhere."""
     bad = np.flatnonzero(~np.isfinite(scores))
     if len(bad):
-        query, document = pairs[bad[0]]
         raise NotFiniteError(
-            f"query {query.query_id!r} with document {document.doc_id!r}: the score is {scores[bad[0]]}"
+            f"{pair_name(*pairs[bad[0]])}: the score is {scores[bad[0]]}"
             f" ({len(bad)} of {len(pairs)} scores are not finite); load the model with dtype='float32'"
         )
 

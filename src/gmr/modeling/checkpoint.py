@@ -39,8 +39,9 @@ def read_model_config(path: Path) -> Any:
     return config
 
 
-def move_model(model: RerankModel, device: str | torch.device) -> None:
-    """``model`` on ``device``, in evaluation mode."""
+def move_model(model: RerankModel, device: str | torch.device | None) -> None:
+    """``model`` on ``device``, None for a GPU if there is one, in evaluation mode."""
+    device = device or ("cuda" if torch.cuda.is_available() else "cpu")
     try:
         model.to(device).eval()
     except torch.OutOfMemoryError as error:

@@ -93,10 +93,7 @@ class EncoderModel(RerankModel):
             ModelError: pictures, a packed sequence or a cache.
         """
         del image_grid_thw, image_index
-        if pixel_values is not None or picture_features is not None:
-            raise ModelError(
-                f"a {self.facts.model_type} model reads text only, and the prompts hold pictures"
-            )
+        self.check_pictures_fit(pixel_values, picture_features)
         if layout is not None or past_key_values is not None:
             raise ModelError(
                 f"a {self.facts.model_type} model sees a pair as a whole: packed sequences and caches are for others"

@@ -37,6 +37,11 @@ class ModelFolder:
     answers: tuple[int, int | None] | None = None
     base: str | None = None
 
+    @property
+    def has_tokenizer(self) -> bool:
+        """Whether the folder holds a tokenizer."""
+        return (self.path / "tokenizer_config.json").is_file()
+
 
 def resolve_folder(name_or_path: str | Path) -> Path:
     """Local folder of a model: itself, one in this package, or a download from the hub (no code, no pickles).

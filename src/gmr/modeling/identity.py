@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 import transformers
+from torch import nn
 
 from gmr.modeling.model import RerankModel
 
@@ -45,7 +46,7 @@ def model_facts(model: RerankModel) -> dict[str, str]:
     }
     image_processor = processor.image_processor
     return {
-        "weights": _weights(model),
+        "weights": hash_weights(model, hashlib.sha256()).hexdigest(),
         "dtype": str(model.dtype).removeprefix("torch."),
         "config": _digest(config),
         "adapter": _digest(adapters) if adapters else "none",
@@ -60,12 +61,12 @@ def model_facts(model: RerankModel) -> dict[str, str]:
     }
 
 
-def _weights(model: RerankModel) -> str:
-    digest = hashlib.sha256()
+def hash_weights(model: nn.Module, sha: Any) -> Any:
+    """``sha``, a hash of hashlib, with every weight and buffer in it: name, type, shape and bytes."""
     for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
-    return digest.hexdigest()
+        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        sha.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+    return sha
 
 
 def _template(template: Any) -> list[Any]:

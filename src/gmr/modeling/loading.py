@@ -115,7 +115,7 @@ def load_model(
         if quantize not in QUANTIZATIONS:
             raise ModelError(f"quantize {quantize!r} is unknown; known are {', '.join(QUANTIZATIONS)}")
         QUANTIZATIONS[quantize](model)  # before the move: a GPU holds the rounded weights alone
-    move_model(model, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    move_model(model, device)
     if answers is None:
         _check_answers(model, described)
     if engine not in ("auto", *ENGINES):
@@ -189,9 +189,8 @@ def _load_processor(
     answers: str | None,
 ) -> PromptProcessor:
     """The processor, from the folder that describes the model where it holds a tokenizer, else from its base."""
-    has_tokenizer = (described.path / "tokenizer_config.json").is_file()
     return PromptProcessor.from_pretrained(
-        described.path if has_tokenizer else base.path,
+        described.path if described.has_tokenizer else base.path,
         template=template or described.settings.get("template"),
         max_tokens=max_tokens if max_tokens is not None else described.settings.get("max_tokens"),
         answers=answers,

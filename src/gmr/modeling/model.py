@@ -132,6 +132,17 @@ class RerankModel(nn.Module):
         weight: Tensor = self.causal_model.get_output_embeddings().weight
         return weight[torch.tensor(self.answer_ids, dtype=torch.long, device=weight.device)]
 
+    def check_pictures_fit(self, *pictures: Tensor | PictureFeatures | None) -> None:
+        """Refuses pictures, where some are given, of a backbone that reads text only.
+
+        Raises:
+            ModelError: there are some.
+        """
+        if not self.facts.takes_pictures and any(given is not None for given in pictures):
+            raise ModelError(
+                f"a {self.facts.model_type} model reads text only, and the prompts hold pictures"
+            )
+
     def encode_pictures(self, pixel_values: Tensor, image_grid_thw: Tensor) -> PictureFeatures:
         """What the vision tower makes of pictures.
 
@@ -139,10 +150,7 @@ class RerankModel(nn.Module):
             pixel_values: ``(patches, values)``, the pictures' patches one after the other.
             image_grid_thw: ``(pictures, 3)``: 1, height and width of each picture in patches.
         """
-        if not self.facts.takes_pictures:
-            raise ModelError(
-                f"a {self.facts.model_type} model reads text only, and the prompts hold pictures"
-            )
+        self.check_pictures_fit(pixel_values)
         grids = [(frames, height, width) for frames, height, width in image_grid_thw.tolist()]
         indices = tower_indices(self.config.vision_config, grids)
         output = self.base_model.get_image_features(
@@ -172,11 +180,8 @@ class RerankModel(nn.Module):
             options["past_key_values"] = past_key_values
         if layout is not None:
             options["packed_layout"] = layout
+        self.check_pictures_fit(pixel_values, picture_features)
         if not self.facts.takes_pictures:
-            if pixel_values is not None or picture_features is not None:
-                raise ModelError(
-                    f"a {self.facts.model_type} model reads text only, and the prompts hold pictures"
-                )
             if position_ids is None:
                 position_ids = (mask_of(attention_mask).cumsum(-1) - 1).clamp(min=0)
             options["position_ids"] = position_ids

@@ -13,7 +13,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from gmr.core.errors import DataError, ModelError
 from gmr.core.files import atomic_write_json
 from gmr.core.items import Image
-from gmr.core.nouns import Document, Query
+from gmr.core.nouns import Document, Pair, Query, owner_name, pair_name
 from gmr.modeling.answers import with_answers
 from gmr.modeling.chat_template import chat_template
 from gmr.modeling.compact_pixels import CompactPixels, PixelCode
@@ -127,15 +127,15 @@ class PromptProcessor:
             )
             if length > self.max_tokens:
                 raise DataError(
-                    f"query {query.query_id!r} with document {document.doc_id!r}: template, instruction "
-                    f"and pictures ({len(grids)}) take {length} tokens, more than "
-                    f"max_tokens = {self.max_tokens}; use smaller or fewer pictures, or a larger max_tokens"
+                    f"{pair_name(query, document)}: template, instruction and pictures ({len(grids)}) take "
+                    f"{length} tokens, more than max_tokens = {self.max_tokens}; use smaller or fewer "
+                    "pictures, or a larger max_tokens"
                 )
             input_ids, truncated = self._input_ids(fragments, grids), True
         images = tuple(fragment.value for fragment in fragments if isinstance(fragment.value, Image))
         return Prompt(input_ids, images, grids, truncated, **self._num_first(fragments, grids, input_ids))
 
-    def encode_many(self, pairs: Iterable[tuple[Query, Document]]) -> list[Prompt]:
+    def encode_many(self, pairs: Iterable[Pair]) -> list[Prompt]:
         """``encode`` of each pair, in order."""
         return [self.encode(query, document) for query, document in pairs]
 
@@ -351,8 +351,7 @@ class PromptProcessor:
 
     def _grid(self, fragment: Fragment, query: Query, document: Document) -> Grid:
         image = fragment.value
-        is_query = fragment.side == "query"
-        where = f"query {query.query_id!r}" if is_query else f"document {document.doc_id!r}"
+        where = owner_name(query if fragment.side == "query" else document)
         if not isinstance(image, Image) or self.image_processor is None:
             raise DataError(f"{where} has a picture, but the model reads text only")
         try:

@@ -35,16 +35,15 @@ def load_reader(
     folder = read_folder(resolve_folder(name_or_path))
     base = folder if folder.base is None else read_folder(resolve_folder(folder.base))
     config = read_model_config(base.path)
-    has_tokenizer = (folder.path / "tokenizer_config.json").is_file()
     processor = PromptProcessor.from_pretrained(
-        folder.path if has_tokenizer else base.path,
+        folder.path if folder.has_tokenizer else base.path,
         template=template,
-        max_tokens=max_tokens or template.max_tokens,
+        max_tokens=template.max_tokens if max_tokens is None else max_tokens,
         config=config.to_dict(),
     )
     backbone = load_backbone(base.path, config, dtype=dtype, own_head=False, needs_head=False)
     if folder.base is not None:
         backbone = load_adapter(backbone, folder.path, dtype=backbone.dtype)
     model = RerankModel(backbone, processor)
-    move_model(model, device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    move_model(model, device)
     return model

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from gmr.core.errors import DataError
 from gmr.core.items import Image, Item, Text, modality
-from gmr.core.nouns import Document, Query
+from gmr.core.nouns import Document, Query, owner_name
 from gmr.modeling.templates import Control, Side, Slot, Template, TokenId
 from gmr.modeling.tokenization import PlainTokenizer
 
@@ -70,10 +70,8 @@ def render(
             cut |= len(instruction) > limit
             fragments.append(Fragment("instruction", instruction[:limit]))
         else:
-            is_query = segment.side == "query"
-            item = query.item if is_query else document.item
-            where = f"query {query.query_id!r}" if is_query else f"document {document.doc_id!r}"
-            cut |= _lay_out(fragments, segment, item, limit=limit, where=where)
+            owner = query if segment.side == "query" else document
+            cut |= _lay_out(fragments, segment, owner.item, limit=limit, where=owner_name(owner))
     return fragments, cut
 
 

@@ -59,6 +59,14 @@ def check_shapes(logits: Tensor, mask: Tensor, **others: Tensor) -> None:
         raise ValueError(f"mask is {mask.dtype}: it must be torch.bool, True for a real candidate")
 
 
+def check_reference(reference: Tensor, logits: Tensor) -> None:
+    """Raise ``ValueError`` where a reference has not an answer logit for each of ``logits``."""
+    if reference.shape != logits.shape:
+        raise ValueError(
+            f"reference is {tuple(reference.shape)}: logits {tuple(logits.shape)} ask for the same"
+        )
+
+
 def check_values(name: str, values: Tensor, *, low: float = -math.inf, high: float = math.inf) -> None:
     """Raise ``ValueError`` naming the first of ``values`` ``(queries, docs)`` not finite or out of bounds."""
     wrong = ~(torch.isfinite(values) & (values >= low) & (values <= high))

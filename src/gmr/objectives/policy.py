@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from gmr.objectives.graded import read_answers
-from gmr.objectives.groups import Reduction, reduce_queries
+from gmr.objectives.groups import Reduction, check_reference, reduce_queries
 from gmr.objectives.rewards import REWARDS
 
 Reward = Literal["ndcg", "reciprocal_rank"]
@@ -163,10 +163,7 @@ def _reference(reference: Tensor | None, logits: Tensor, mask: Tensor) -> Tensor
     """Log-probabilities of the reference's answers."""
     if reference is None:
         raise ValueError("the divergence from a reference needs the reference's answer logits")
-    if reference.shape != logits.shape:
-        raise ValueError(
-            f"reference is {tuple(reference.shape)}: logits {tuple(logits.shape)} ask for the same"
-        )
+    check_reference(reference, logits)
     answers, _ = read_answers(reference.detach(), torch.zeros_like(mask, dtype=torch.float32), mask)
     return answers.log_softmax(dim=-1)
 

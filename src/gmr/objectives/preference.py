@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from gmr.objectives.groups import Reduction, check_shapes, pair_differences, read_group, reduce_queries
+from gmr.objectives.groups import Reduction, check_reference, pair_differences, read_group, reduce_queries
 from gmr.objectives.pointwise import sft_weights
 from gmr.readouts import Readout, yes_minus_no
 
@@ -137,11 +137,7 @@ def _moves(
 
 
 def _read_reference(logits: Tensor, labels: Tensor, mask: Tensor, reference: Tensor, read: Readout) -> Tensor:
-    if reference.shape != logits.shape:
-        raise ValueError(
-            f"reference is {tuple(reference.shape)}: logits {tuple(logits.shape)} ask for the same"
-        )
-    check_shapes(reference, mask)
+    check_reference(reference, logits)
     return read_group(reference.detach(), labels, mask, read)[0]
 
 

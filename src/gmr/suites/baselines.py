@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gmr.core.items import Image, Item, images_of
-from gmr.core.nouns import Document, Query, Run
+from gmr.core.nouns import Pair, Run
 from gmr.core.tasks import RerankTask
 
 CHANCE, FIRST_STAGE, PIXEL_COSINE = "chance", "first stage", "pixel cosine"
@@ -38,7 +38,7 @@ class PixelCosine:
     def __init__(self) -> None:
         self._ink: dict[str, NDArray[np.float64]] = {}
 
-    def score(self, pairs: Sequence[tuple[Query, Document]]) -> NDArray[np.float32]:
+    def score(self, pairs: Sequence[Pair]) -> NDArray[np.float32]:
         """Cosines ``(pairs,)`` between 0 and 1."""
         return np.array(
             [self._cosine(query.item, document.item) for query, document in pairs], dtype=np.float32

@@ -4,10 +4,8 @@ The gradient is a mean over all queries of a step: who computes which changes no
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any
-
-from transformers import TrainingArguments
 
 from gmr.core.errors import DataError
 from gmr.core.items import Image, Item
@@ -17,6 +15,31 @@ from gmr.train.sampling import EpochSampler, Group, GroupDataset
 
 Key = tuple[int, int]
 CHARACTERS_PER_TOKEN = 4
+
+
+@dataclass(frozen=True)
+class StepShape:
+    """How the queries of an optimizer step lie: in batches, which the processes take in turn.
+
+    Attributes:
+        num_processes: Of the run.
+        batch_size: Queries per process and forward pass.
+        batches_per_step: Accumulated batches of a process.
+    """
+
+    num_processes: int
+    batch_size: int
+    batches_per_step: int
+
+    @property
+    def turn_size(self) -> int:
+        """Queries of one batch of every process."""
+        return self.num_processes * self.batch_size
+
+    @property
+    def step_size(self) -> int:
+        """Queries of a whole step."""
+        return self.turn_size * self.batches_per_step
 
 
 def deal(costs: Sequence[float], num_hands: int) -> list[list[int]]:
@@ -85,9 +108,7 @@ class BalancedSampler(EpochSampler):
         num_examples: Of the data set.
         seed: Of the order.
         cost: Of a key, in any unit.
-        num_processes: Of the run.
-        batch_size: Queries per process and forward pass.
-        batches_per_step: Accumulated batches of a process.
+        shape: Of a step.
         drop_last: Leave out a last round that is not full, as the dataloader would.
     """
 
@@ -97,20 +118,16 @@ class BalancedSampler(EpochSampler):
         *,
         seed: int,
         cost: Callable[[Key], float],
-        num_processes: int,
-        batch_size: int,
-        batches_per_step: int,
+        shape: StepShape,
         drop_last: bool = False,
     ) -> None:
         super().__init__(num_examples, seed=seed)
         self.cost = cost
-        self.num_processes = num_processes
-        self.batch_size = batch_size
-        self.batches_per_step = batches_per_step
+        self.shape = shape
         self.drop_last = drop_last
 
     def __len__(self) -> int:
-        size = self.num_processes * self.batch_size
+        size = self.shape.turn_size
         rounds = self.num_examples // size if self.drop_last else -(-self.num_examples // size)
         return rounds * size
 
@@ -118,31 +135,26 @@ class BalancedSampler(EpochSampler):
         keys = list(super().__iter__())
         length = len(self)
         keys = [keys[place % len(keys)] for place in range(length)]
-        window = self.num_processes * self.batch_size * self.batches_per_step
-        for start in range(0, length, window):
-            yield from self._balanced(keys[start : start + window])
+        size = self.shape.step_size
+        for start in range(0, length, size):
+            yield from self._balanced(keys[start : start + size])
 
     def _balanced(self, keys: Sequence[Key]) -> Iterator[Key]:
         """The keys of one step, batch by batch; as they are where that is no worse."""
-        batches = [range(start, start + self.batch_size) for start in range(0, len(keys), self.batch_size)]
+        num_processes, size = self.shape.num_processes, self.shape.batch_size
+        batches = [range(start, start + size) for start in range(0, len(keys), size)]
         present = [
-            [place for batch in batches[process :: self.num_processes] for place in batch]
-            for process in range(self.num_processes)
+            [place for batch in batches[process::num_processes] for place in batch]
+            for process in range(num_processes)
         ]
         costs = [self.cost(key) for key in keys]
-        hands = deal(costs, self.num_processes)
+        hands = deal(costs, num_processes)
         if heaviest(costs, hands) >= heaviest(costs, present):
             hands = present
         for number in range(len(batches)):
-            turn, process = divmod(number, self.num_processes)
-            for place in hands[process][turn * self.batch_size : (turn + 1) * self.batch_size]:
+            turn, process = divmod(number, num_processes)
+            for place in hands[process][turn * size : (turn + 1) * size]:
                 yield keys[place]
-
-
-def takes_turns(args: TrainingArguments) -> bool:
-    """Whether the processes take whole batches in turn, so that an order says who computes what."""
-    how: Any = args.accelerator_config
-    return bool(how.even_batches and not how.split_batches and not how.dispatch_batches)
 
 
 def cost_of(dataset: GroupDataset, processor: PromptProcessor, *, packed: bool) -> Callable[[Key], float]:
@@ -160,23 +172,6 @@ def cost_of(dataset: GroupDataset, processor: PromptProcessor, *, packed: bool) 
             return 0.0
 
     return cost
-
-
-def choose_sampler(
-    dataset: GroupDataset, args: TrainingArguments, processor: PromptProcessor, *, packed: bool
-) -> EpochSampler:
-    """The order of the data: balanced where several processes take whole batches in turn."""
-    if args.world_size == 1 or not takes_turns(args):
-        return EpochSampler(len(dataset), seed=dataset.seed)
-    return BalancedSampler(
-        len(dataset),
-        seed=dataset.seed,
-        cost=cost_of(dataset, processor, packed=packed),
-        num_processes=args.world_size,
-        batch_size=args.train_batch_size,
-        batches_per_step=args.gradient_accumulation_steps,
-        drop_last=args.dataloader_drop_last,
-    )
 
 
 def _picture_tokens(processor: PromptProcessor, size: tuple[int, int]) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gmr.core.nouns import Document, Query
+from gmr.core.nouns import Pair
 from gmr.core.tasks import RerankTask
 from gmr.evaluation import TaskResult, evaluate_run, rerank_run
 from gmr.inference.scoring import score_pairs
@@ -20,7 +20,7 @@ class ModelScorer:
     def __init__(self, model: RerankModel) -> None:
         self.model = model
 
-    def score(self, pairs: Sequence[tuple[Query, Document]], /) -> npt.NDArray[np.float32]:
+    def score(self, pairs: Sequence[Pair], /) -> npt.NDArray[np.float32]:
         """``(pairs,)`` log-odds, in the order of the pairs."""
         return score_pairs(self.model, pairs)
 

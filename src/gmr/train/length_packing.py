@@ -14,39 +14,32 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from transformers import TrainingArguments
-
-from gmr.core.errors import ConfigError
-from gmr.modeling.processor import PromptProcessor
-from gmr.train.balance import BalancedSampler, Key, cost_of, deal, takes_turns
-from gmr.train.sampling import EpochSampler, GroupDataset, shuffled
+from gmr.train.balance import BalancedSampler, Key, StepShape, deal
+from gmr.train.sampling import EpochSampler, shuffled
 
 Batch = list[int]
 
 
-def pack_window(
-    costs: Sequence[float], *, num_processes: int, batch_size: int, batches_per_step: int, rng: random.Random
-) -> list[list[list[Batch]]]:
+def pack_window(costs: Sequence[float], *, shape: StepShape, rng: random.Random) -> list[list[list[Batch]]]:
     """The places of the costs as ``[step][turn][process]`` batches; a last step may have fewer turns.
 
     Args:
-        costs: of each query; as many as fill whole turns of ``num_processes * batch_size``.
-        num_processes: of the run.
-        batch_size: queries of a batch.
-        batches_per_step: turns of a step.
+        costs: of each query; as many as fill whole turns.
+        shape: of a step.
         rng: orders the steps, so that lengths do not rise through training.
 
     Raises:
         ValueError: the costs do not fill whole turns.
     """
-    size = num_processes * batch_size
+    size = shape.turn_size
     if len(costs) % size:
         raise ValueError(f"{len(costs)} queries do not fill turns of {size}")
     order = sorted(range(len(costs)), key=lambda place: (-costs[place], place))
     turns = [order[start : start + size] for start in range(0, len(order), size)]
-    num_whole = len(turns) // batches_per_step
+    num_whole = len(turns) // shape.batches_per_step
     # The shortest turns are those of a step that is not whole: it is the last of the epoch.
-    whole, rest = turns[: num_whole * batches_per_step], turns[num_whole * batches_per_step :]
+    last = num_whole * shape.batches_per_step
+    whole, rest = turns[:last], turns[last:]
     steps = []
     if whole:
         hands = deal([sum(costs[place] for place in turn) for turn in whole], num_whole)
@@ -54,20 +47,21 @@ def pack_window(
         steps = [steps[number] for number in shuffled(num_whole, rng)]
     if rest:
         steps.append(rest)
-    return [_deal_turns(step, costs, num_processes=num_processes, batch_size=batch_size) for step in steps]
+    return [_deal_turns(step, costs, shape) for step in steps]
 
 
 def _deal_turns(
-    turns: Sequence[Sequence[int]], costs: Sequence[float], *, num_processes: int, batch_size: int
+    turns: Sequence[Sequence[int]], costs: Sequence[float], shape: StepShape
 ) -> list[list[Batch]]:
     """Each turn cut into a batch for every process, the heaviest for the one that has the least so far."""
-    loads = [0.0] * num_processes
+    loads = [0.0] * shape.num_processes
+    size = shape.batch_size
     dealt = []
     for turn in turns:
-        batches = [list(turn[start : start + batch_size]) for start in range(0, len(turn), batch_size)]
-        lightest_first = sorted(range(num_processes), key=loads.__getitem__)
+        batches = [list(turn[start : start + size]) for start in range(0, len(turn), size)]
+        lightest_first = sorted(range(shape.num_processes), key=loads.__getitem__)
         batches.sort(key=lambda batch: -sum(costs[place] for place in batch))
-        row: list[Batch] = [[] for _ in range(num_processes)]
+        row: list[Batch] = [[] for _ in range(shape.num_processes)]
         for process, batch in zip(lightest_first, batches, strict=True):
             row[process] = batch
             loads[process] += sum(costs[place] for place in batch)
@@ -85,9 +79,7 @@ class PackedSampler(BalancedSampler):
         num_examples: of the data set.
         seed: of the order.
         cost: of a key, in any unit.
-        num_processes: of the run.
-        batch_size: queries per process and forward pass.
-        batches_per_step: accumulated batches of a process.
+        shape: of a step.
         window: steps that are packed together.
         drop_last: leave out a last round that is not full, as the dataloader would.
     """
@@ -98,40 +90,27 @@ class PackedSampler(BalancedSampler):
         *,
         seed: int,
         cost: Callable[[Key], float],
-        num_processes: int,
-        batch_size: int,
-        batches_per_step: int,
+        shape: StepShape,
         window: int = 1,
         drop_last: bool = False,
     ) -> None:
-        super().__init__(
-            num_examples,
-            seed=seed,
-            cost=cost,
-            num_processes=num_processes,
-            batch_size=batch_size,
-            batches_per_step=batches_per_step,
-            drop_last=drop_last,
-        )
+        super().__init__(num_examples, seed=seed, cost=cost, shape=shape, drop_last=drop_last)
         self.window = window
 
     def __len__(self) -> int:
-        return self.num_examples if self.num_processes == 1 else super().__len__()
+        return self.num_examples if self.shape.num_processes == 1 else super().__len__()
 
     def __iter__(self) -> Iterator[Key]:
         keys = list(EpochSampler.__iter__(self))
         length = len(self)
         keys = [keys[place % len(keys)] for place in range(length)]
-        turn = self.num_processes * self.batch_size
-        num_whole = length - length % turn
-        size = turn * self.batches_per_step * self.window
+        num_whole = length - length % self.shape.turn_size
+        size = self.shape.step_size * self.window
         for start in range(0, num_whole, size):
             part = keys[start : min(start + size, num_whole)]
             steps = pack_window(
                 [self.cost(key) for key in part],
-                num_processes=self.num_processes,
-                batch_size=self.batch_size,
-                batches_per_step=self.batches_per_step,
+                shape=self.shape,
                 rng=random.Random(f"{self.seed}/{self.epoch}/{start}/packing"),
             )
             for places in (batch for step in steps for row in step for batch in row):
@@ -158,66 +137,32 @@ class Load:
     spread: float
 
 
-def measure_load(
-    lengths: Sequence[Sequence[int]], *, num_processes: int, batch_size: int, batches_per_step: int
-) -> Load:
+def measure_load(lengths: Sequence[Sequence[int]], *, shape: StepShape) -> Load:
     """The load of whole steps of an order; a last step that is not whole is left out.
 
     Args:
         lengths: tokens of each pair of each query, in the order in which the sampler gives the queries.
-        num_processes: of the run.
-        batch_size: queries of a batch.
-        batches_per_step: accumulated batches of a process.
+        shape: of a step.
     """
     rows = iter(lengths)
     real, computed, heaviest, totals = 0, 0, 0, []
-    size = num_processes * batch_size * batches_per_step
+    size = shape.step_size
     for _ in range(len(lengths) // size):
-        loads = [0] * num_processes
-        for _turn in range(batches_per_step):
-            for process in range(num_processes):
-                pairs = [length for query in islice(rows, batch_size) for length in query]
+        loads = [0] * shape.num_processes
+        for _turn in range(shape.batches_per_step):
+            for process in range(shape.num_processes):
+                pairs = [length for query in islice(rows, shape.batch_size) for length in query]
                 real += sum(pairs)
                 loads[process] += len(pairs) * max(pairs)
         totals.append(sum(loads))
         computed += sum(loads)
-        heaviest += num_processes * max(loads)
+        heaviest += shape.num_processes * max(loads)
     if not totals:
         raise ValueError(f"{len(lengths)} queries are less than a step of {size}")
     return Load(
         num_tokens=real,
         padding=1 - real / computed,
-        critical=heaviest // num_processes,
+        critical=heaviest // shape.num_processes,
         waiting=1 - computed / heaviest,
         spread=max(totals) * len(totals) / computed,
-    )
-
-
-def packed_sampler(
-    dataset: GroupDataset,
-    args: TrainingArguments,
-    processor: PromptProcessor,
-    *,
-    packed: bool,
-    window: int,
-) -> PackedSampler:
-    """The order of the data in batches of similar length.
-
-    Raises:
-        ConfigError: the processes do not take whole batches in turn.
-    """
-    if not takes_turns(args):
-        raise ConfigError(
-            "model.length_window needs training.accelerator_config with even_batches, and neither split_batches nor "
-            "dispatch_batches"
-        )
-    return PackedSampler(
-        len(dataset),
-        seed=dataset.seed,
-        cost=cost_of(dataset, processor, packed=packed),
-        num_processes=args.world_size,
-        batch_size=args.train_batch_size,
-        batches_per_step=args.gradient_accumulation_steps,
-        window=window,
-        drop_last=args.dataloader_drop_last,
     )

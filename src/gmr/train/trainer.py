@@ -27,17 +27,16 @@ from gmr.core.tasks import RerankTask
 from gmr.evaluation import TaskResult
 from gmr.modeling.model import RerankModel
 from gmr.objectives import Objective, ObjectiveOutput
-from gmr.train.balance import choose_sampler
 from gmr.train.callbacks import EarlyStopping, FollowEpoch, LogBeforeSave, SkipBrokenSteps
 from gmr.train.checkpoints import rotate, write_manifest
 from gmr.train.collator import GroupCollator
 from gmr.train.dev import evaluate_dev
-from gmr.train.length_packing import packed_sampler
 from gmr.train.memory import GiveBackMemory
 from gmr.train.optimizers import MuonAdamW
 from gmr.train.passes import backward_in_passes
 from gmr.train.pictures import BatchPictures, EncodedPictures
 from gmr.train.recipe import OptimizerSection
+from gmr.train.samplers import choose_sampler
 from gmr.train.sampling import GroupDataset
 from gmr.train.trainable import parameter_groups, trains_tower
 
@@ -98,11 +97,9 @@ class RerankTrainer(Trainer):
         self.reranker = model
         self.run_dir = Path(str(args.output_dir))
         is_packed = model.engine == "packed"  # gradients flow through packed and padded passes, and no other
-        self.sampler = choose_sampler(train_dataset, args, model.processor, packed=is_packed)
-        if length_window:
-            self.sampler = packed_sampler(
-                train_dataset, args, model.processor, packed=is_packed, window=length_window
-            )
+        self.sampler = choose_sampler(
+            train_dataset, args, model.processor, packed=is_packed, window=length_window
+        )
         self.objective: Objective = objective
         self.objective_at = objective_at
         self.dev_tasks = tuple(dev_tasks)

@@ -237,7 +237,7 @@ def test_a_batch_that_cannot_be_read_is_named(batch: dict, message: str) -> None
 @pytest.mark.parametrize(
     ("scores", "message"),
     [
-        ([float("nan")], "query 'q' with document 'd': the score is not finite"),
+        ([float("nan")], "query 'q' with document 'd': the score is nan"),
         ([1.0, 2.0], "1 pairs were scored"),
     ],
 )
@@ -252,7 +252,7 @@ def test_a_scorer_that_does_not_score_each_pair_is_refused(scores: list[float], 
         )
 
 
-def test_the_revision_is_of_weights_and_prompt() -> None:
+def test_the_revision_is_of_weights_prompt_and_tokenizer() -> None:
     plain, same = (mteb_model("gmr-nano").mteb_model_meta for _ in range(2))
     assert plain.revision == same.revision
     assert len(plain.revision) == 64
@@ -264,6 +264,9 @@ def test_the_revision_is_of_weights_and_prompt() -> None:
     assert mteb_model("gmr-nano", max_tokens=100).mteb_model_meta.revision != plain.revision
     assert mteb_model("gmr-nano-base").mteb_model_meta.revision != plain.revision
     assert mteb_model(Reranker("gmr-nano")).mteb_model_meta.revision == plain.revision
+    spelled = Reranker("gmr-nano")
+    spelled.model.processor.tokenizer.add_tokens(["a word of its own"])
+    assert mteb_model(spelled).mteb_model_meta.revision != plain.revision
     other = mteb_model("gmr-nano", instruction="look", name="us/ours").mteb_model_meta
     assert (other.name, other.experiment_name, other.revision) == (
         "us/ours",

@@ -15,10 +15,9 @@ from gmr.bench.analysis.changes import (
 from gmr.bench.analysis.options import Options, lot
 from gmr.bench.analysis.pictures import blank
 from gmr.bench.analysis.results import AnalysisResult, Collector, Column, Table
-from gmr.bench.analysis.scoring import Pair
 from gmr.bench.analysis.words import effect_sentence
 from gmr.core.items import Item, images_of, text_of
-from gmr.core.nouns import Document, Query
+from gmr.core.nouns import Document, Pair, Query
 from gmr.core.tasks import RerankTask
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gmr.bench.analysis.options import Options, draw
-from gmr.bench.analysis.scoring import Pair, scores_of
+from gmr.bench.analysis.scoring import scores_of
 from gmr.core.items import Item
-from gmr.core.nouns import Document, Query
+from gmr.core.nouns import Document, Pair, Query
 from gmr.core.tasks import RerankTask
 from gmr.metrics.measures import evaluate, judged_queries, parse_measure
 

@@ -17,10 +17,10 @@ from gmr.bench.analysis.cases import (
 from gmr.bench.analysis.changes import is_fused, pictures_alone, texts_alone
 from gmr.bench.analysis.options import Options, draw
 from gmr.bench.analysis.results import AnalysisResult, Collector, Column, Table
-from gmr.bench.analysis.scoring import Pair, scores_of
+from gmr.bench.analysis.scoring import scores_of
 from gmr.bench.analysis.words import effect_sentence
 from gmr.core.items import modality
-from gmr.core.nouns import Document
+from gmr.core.nouns import Document, Pair
 from gmr.core.tasks import RerankTask
 
 if TYPE_CHECKING:

@@ -17,10 +17,9 @@ from gmr.bench.analysis.cases import (
 from gmr.bench.analysis.changes import is_fused, pictures_first, pictures_reversed, texts_first
 from gmr.bench.analysis.options import Options
 from gmr.bench.analysis.results import AnalysisResult, Collector, Column, Table
-from gmr.bench.analysis.scoring import Pair
 from gmr.bench.analysis.words import effect_sentence
 from gmr.core.items import Item, images_of
-from gmr.core.nouns import Document
+from gmr.core.nouns import Document, Pair
 from gmr.core.tasks import RerankTask
 
 if TYPE_CHECKING:

@@ -19,10 +19,9 @@ from gmr.bench.analysis.changes import has_picture, with_pictures
 from gmr.bench.analysis.options import Options
 from gmr.bench.analysis.pictures import as_jpeg, grey, resized
 from gmr.bench.analysis.results import AnalysisResult, Change, Collector, Column, Table
-from gmr.bench.analysis.scoring import Pair
 from gmr.bench.analysis.words import effect_sentence
 from gmr.core.items import Image, Item
-from gmr.core.nouns import Document
+from gmr.core.nouns import Document, Pair
 from gmr.core.tasks import RerankTask
 
 if TYPE_CHECKING:

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gmr.core.errors import ModelError
 from gmr.core.files import digest
 from gmr.core.items import item_key
-from gmr.core.nouns import Document, Query
+from gmr.core.nouns import Document, Pair, Query
+from gmr.evaluation.scoring import checked_scores
 
 if TYPE_CHECKING:  # the reranker loads torch, which a fake scorer does not need
     from gmr.reranker import Scorer
 
-Pair = tuple[Query, Document]
 # Changed pictures are made for one block and forgotten after it: enough to batch, few enough for memory.
 PAIRS_PER_CALL = 256
 
@@ -29,15 +28,7 @@ def scores_of(scorer: "Scorer", pairs: Iterable[Pair]) -> NDArray[np.float64]:
     blocks = [np.zeros(0)]
     rest = iter(pairs)
     while block := list(islice(rest, PAIRS_PER_CALL)):
-        scores = np.asarray(scorer.score(block), dtype=np.float64)
-        if scores.shape != (len(block),):
-            raise ModelError(f"{len(block)} pairs were scored with an array of {scores.shape}")
-        for (query, document), score in zip(block, scores.tolist(), strict=True):
-            if not np.isfinite(score):
-                raise ModelError(
-                    f"query {query.query_id!r} with document {document.doc_id!r}: the score is {score}"
-                )
-        blocks.append(scores)
+        blocks.append(checked_scores(scorer, block).astype(np.float64))
     return np.concatenate(blocks)
 
 

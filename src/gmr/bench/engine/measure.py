@@ -11,8 +11,9 @@ import torch
 from tqdm import tqdm
 
 from gmr.bench.engine.variants import REFERENCE, Models, Variant
-from gmr.bench.engine.workloads import Pair, Workload, pairs_of, sizes_for
+from gmr.bench.engine.workloads import Workload, pairs_of, sizes_for
 from gmr.core.errors import GmrError, ModelError
+from gmr.core.nouns import Pair
 from gmr.inference.counts import Counts, counting
 from gmr.inference.scoring import score_pairs
 from gmr.metrics.agreement import kendall_tau

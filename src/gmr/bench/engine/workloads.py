@@ -8,14 +8,13 @@ import PIL.ImageDraw
 
 from gmr.core.errors import UsageError
 from gmr.core.items import Image, Item, Text
-from gmr.core.nouns import Document, Query
+from gmr.core.nouns import Document, Pair, Query
 from gmr.modeling.images import image_factor
 from gmr.modeling.model import RerankModel
 from gmr.modeling.processor import PromptProcessor
 from gmr.modeling.templates import Slot
 from gmr.suites import load
 
-Pair = tuple[Query, Document]
 QUERY_TOKENS, DOCUMENT_TOKENS = 20, 150
 KINDS = {"t": "text", "i": "pictures", "it": "pictures with text"}
 

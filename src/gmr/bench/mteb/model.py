@@ -11,14 +11,13 @@ from tqdm import tqdm
 from gmr.bench.mteb.library import require
 from gmr.bench.mteb.loaders import loader_rows
 from gmr.bench.mteb.rows import row_item
-from gmr.core.errors import DataError, ModelError
-from gmr.core.nouns import Document, Query
+from gmr.core.errors import DataError
+from gmr.core.nouns import Document, Pair, Query
 from gmr.evaluation.results import PAIRS_PER_CALL
+from gmr.evaluation.scoring import checked_scores
 
 if TYPE_CHECKING:  # the reranker loads torch
     from gmr.reranker import Scorer
-
-Pair = tuple[Query, Document]
 
 
 def mteb_model(
@@ -115,14 +114,7 @@ class MtebReranker:
         return np.concatenate(scores) if scores else np.zeros(0, dtype=np.float32)
 
     def _score(self, block: list[Pair], where: str) -> npt.NDArray[np.float32]:
-        scores = np.asarray(self.scorer.score(block), dtype=np.float32)
-        if scores.shape != (len(block),):
-            raise ModelError(f"{where}: {len(block)} pairs were scored with an array of {scores.shape}")
-        if not np.isfinite(scores).all():
-            query, document = block[int(np.flatnonzero(~np.isfinite(scores))[0])]
-            raise ModelError(
-                f"{where}: query {query.query_id!r} with document {document.doc_id!r}: the score is not finite"
-            )
+        scores = checked_scores(self.scorer, block, where=where).astype(np.float32)
         self.num_pairs += len(block)
         self.num_calls += 1
         return scores

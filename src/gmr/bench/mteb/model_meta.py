@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gmr.bench.mteb.library import require
-from gmr.core.files import digest
 from gmr.reranker import Reranker
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ def model_meta(
 ) -> Any:
     """The ``ModelMeta`` of a scorer.
 
-    The revision of a `Reranker` is a digest of weights, configuration, template, limits and readout, so that mteb
+    The revision of a `Reranker` is a digest of all that makes its scores, so that mteb
     takes no result of another model from its cache. Other scorers have none.
 
     Args:
@@ -52,12 +51,10 @@ def model_meta(
 
 
 def revision_of(reranker: Reranker) -> str:
-    """SHA-256 (64 hex digits) of all that makes the scores: weights, configuration, prompt, readout."""
-    from gmr.modeling.identity import model_digest
+    """SHA-256 (64 hex digits) of all that makes the scores, as `model_facts` names it."""
+    from gmr.modeling.identity import facts_digest, model_facts
 
-    model = reranker.model
-    prompt = (model.processor.template, model.processor.max_tokens, model.readout, model.head_config)
-    return digest(model_digest(model).encode(), repr(prompt).encode())
+    return facts_digest(model_facts(reranker.model))
 
 
 def _name(scorer: "Scorer", source: str | None) -> str:

@@ -6,16 +6,12 @@ whose pictures are those of ``image``, one after the other. Other models of mteb
 never see it.
 """
 
-import io
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import PIL.Image
-
 from gmr.core.errors import DataError
 from gmr.core.files import shorten
-from gmr.core.images import read_bytes
 from gmr.core.items import Image, Item, Part, Text, as_item, images_of, text_of
 
 
@@ -31,7 +27,7 @@ def item_row(item: Item, *, strip: bool) -> dict[str, Any]:
     row: dict[str, Any] = {"text": text_of(item), "image": list(pictures), "content": ""}
     if row_item(row, where="item", strip=strip) != item:
         row["content"] = json.dumps([_content_part(part) for part in item], ensure_ascii=False)
-    row["image"] = [{"bytes": picture_bytes(picture), "path": None} for picture in pictures]
+    row["image"] = [{"bytes": picture.file_bytes(), "path": None} for picture in pictures]
     return row
 
 
@@ -57,15 +53,6 @@ def row_item(row: Mapping[str, Any], *, where: str, strip: bool) -> Item:
     text = text.strip() if strip else text
     texts: list[Part] = [Text(text)] if text else []
     return tuple(texts + pictures) or (Text(""),)
-
-
-def picture_bytes(image: Image) -> bytes:
-    """The bytes of a picture's file as they are; those of a PNG for a picture that has no file."""
-    if not isinstance(image.source, PIL.Image.Image):
-        return read_bytes(image.source, where=image.name)
-    buffer = io.BytesIO()
-    image.open().save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _picture(value: Any) -> Any:
