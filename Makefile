@@ -30,7 +30,7 @@ $(STAMP): pyproject.toml constraints.txt
 	else $(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'; fi
 	@touch $@
 
-demo: $(STAMP) ## train one model twice (SFT, contrastive), compare, write an HTML report (about 6 minutes)
+demo: $(STAMP) ## train one model twice (SFT, contrastive), compare, write an HTML report (6 to 15 minutes)
 	$(BIN)/gmr demo --output $(DEMO_OUTPUT)
 
 demo-quick: $(STAMP) ## the same story in about a minute

@@ -24,7 +24,7 @@ def demo(
 
     The same small pre-trained model is trained by supervised fine-tuning on yes/no and by contrastive
     learning; then first stage, base, both trained models and the packaged one rank text, pictures and both on
-    held-out queries. It needs no download and no GPU, about six minutes on two cores, and goes on where it
+    held-out queries. It needs no download and no GPU, 6 to 15 minutes on two cores, and goes on where it
     stopped when it is started again.
     """
     from gmr.demo.run import run_demo
