@@ -3,7 +3,14 @@ import io
 
 import pytest
 
-from gmr.metrics.tables import TABLES, csv_table, latex_table, markdown_table, text_table
+from gmr.metrics.tables import (
+    TABLES,
+    compact_markdown_table,
+    csv_table,
+    latex_table,
+    markdown_table,
+    text_table,
+)
 
 HEADER = ["task", "nDCG@10", "n"]
 ROWS = [["T→IT", "0.612 [0.580, 0.641]", "100"], ["文書", "0.5", "7"]]
@@ -25,6 +32,13 @@ def test_markdown_aligns_numbers_to_the_right_and_escapes_pipes():
         "| :--- | ------: | --: |",
         "| a\\|b |       1 |   2 |",
     ]
+
+
+def test_compact_markdown_says_which_columns_are_flush_right():
+    table = compact_markdown_table(("task", "type", "queries"), [["x", "T|T", "3"]], right=("queries",))
+    assert table == "| task | type | queries |\n| --- | --- | ---: |\n| x | T\\|T | 3 |\n"
+    with pytest.raises(ValueError, match="a row has 1 cells under 2 headings"):
+        compact_markdown_table(("a", "b"), [["1"]], right=())
 
 
 def test_latex_has_booktabs_rules_and_escapes_its_signs():

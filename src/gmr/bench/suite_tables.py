@@ -16,6 +16,7 @@ from gmr.core.files import atomic_write_text, read_text
 from gmr.core.nouns import display_type
 from gmr.core.tasks import RerankTask
 from gmr.evaluation import evaluate_run, evaluate_task
+from gmr.metrics.tables import compact_markdown_table
 from gmr.suites.baselines import PixelCosine, chance_run, first_stage_run
 
 logger = logging.getLogger(__name__)
@@ -77,12 +78,6 @@ def model_rows(tasks: Sequence[RerankTask], *, model: str) -> list[list[str]]:
     return rows
 
 
-def markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table, all columns after the second set flush right."""
-    rule = ["---" if place < 2 else "---:" for place in range(len(header))]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in (header, rule, *rows))
-
-
 def replace_table(page: str, name: str, table: str, *, where: str) -> str:
     """The page with a table between ``<!-- name -->`` and ``<!-- /name -->``.
 
@@ -110,13 +105,16 @@ def write_tables(data_root: Path, path: Path) -> None:
         for task in suites.load(name, data_root=data_root):
             rows.append(task_row(task))
             logger.info("%s", " ".join(rows[-1]))
-        page = replace_table(page, name, markdown(HEADER, rows), where=str(path))
+        page = replace_table(
+            page, name, compact_markdown_table(HEADER, rows, right=HEADER[2:]), where=str(path)
+        )
     tasks = []
     for name in SUITES:
         wanted = [task for task in suites.task_names(name) if task in MODEL_TASKS]
         tasks += suites.load(name, data_root=data_root, names=wanted, limit=MODEL_QUERIES)
     header = ("task", "queries", "chance", "first stage", MODEL)
-    page = replace_table(page, "model", markdown(header, model_rows(tasks, model=MODEL)), where=str(path))
+    table = compact_markdown_table(header, model_rows(tasks, model=MODEL), right=header[2:])
+    page = replace_table(page, "model", table, where=str(path))
     atomic_write_text(path, page)
 
 

@@ -5,9 +5,8 @@ from collections.abc import Sequence
 from gmr.core.nouns import display_type
 from gmr.demo.systems import BASE, CHANCE, FIRST_STAGE, PIXELS, DemoSystem
 from gmr.evaluation import Comparison, SummaryRow
+from gmr.metrics.statistics import SIGNIFICANT
 from gmr.metrics.tables import markdown_table, text_table
-
-SIGNIFICANT = 0.05
 
 
 def results_table(rows: Sequence[SummaryRow], systems: Sequence[DemoSystem], *, style: str = "text") -> str:

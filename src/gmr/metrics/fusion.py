@@ -75,7 +75,7 @@ def _fuse(
     if not runs or len(weights) != len(runs):
         raise ValueError(f"{len(runs)} runs with {len(weights)} weights cannot be fused")
     fused: dict[str, dict[str, float]] = {}
-    for query_id in _union(run for run in runs):
+    for query_id in _union(runs):
         rows = [points(run.get(query_id, {}), query_id) for run in runs]
         least = [min(row.values(), default=0.0) if missing_is_least else 0.0 for row in rows]
         fused[query_id] = {

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+SIGNIFICANT = 0.05
+"""What a p-value, corrected where there are several tests, must be below for a difference to be called one."""
 # Random numbers drawn at once: bounds memory to some tens of megabytes however many queries there are. Fixed,
 # because the stream of a generator may depend on how it is cut.
 DRAWS_AT_ONCE = 2_000_000

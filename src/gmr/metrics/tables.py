@@ -3,7 +3,7 @@
 import csv
 import io
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 Rows = Sequence[Sequence[str]]
 
@@ -17,10 +17,18 @@ def text_table(header: Sequence[str], rows: Rows) -> str:
 
 def markdown_table(header: Sequence[str], rows: Rows) -> str:
     """A Markdown pipe table whose source is aligned too."""
-    escaped = [[cell.replace("|", "\\|").replace("\n", " ") for cell in row] for row in [header, *rows]]
+    escaped = [_escape_pipes(row) for row in [header, *rows]]
     widths = [max(3, width) for width in _widths(escaped[0], escaped[1:])]
     rule = [":" + "-" * (widths[0] - 1), *("-" * (width - 1) + ":" for width in widths[1:])]
     lines = [_aligned(escaped[0], widths), rule, *(_aligned(row, widths) for row in escaped[1:])]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def compact_markdown_table(header: Sequence[str], rows: Rows, *, right: Collection[str]) -> str:
+    """A Markdown pipe table whose source is not padded; the columns headed by one of ``right`` are flush right."""
+    _check_rectangular(header, rows)
+    rule = ["---:" if name in right else "---" for name in header]
+    lines = [_escape_pipes(header), rule, *map(_escape_pipes, rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
@@ -69,6 +77,10 @@ def _check_rectangular(header: Sequence[str], rows: Rows) -> None:
     for row in rows:
         if len(row) != len(header):
             raise ValueError(f"a row has {len(row)} cells under {len(header)} headings: {list(row)}")
+
+
+def _escape_pipes(row: Sequence[str]) -> list[str]:
+    return [cell.replace("|", "\\|").replace("\n", " ") for cell in row]
 
 
 def _widths(header: Sequence[str], rows: Rows) -> list[int]:

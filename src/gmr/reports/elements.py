@@ -1,6 +1,6 @@
-"""Parts that the pages of experiments and benchmarks share: sections, names with their colour, legends."""
+"""Parts that pages share: sections, names with their colour, legends."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from gmr.metrics.statistics import Interval
 from gmr.reports import figures
@@ -29,6 +29,12 @@ def legend(systems: Sequence[System], *, only: Iterable[str] | None = None) -> M
     names = None if only is None else set(only)
     shown = [system_name(systems, system) for system in systems if names is None or system.name in names]
     return tag("div", shown, {"class": "legend"})
+
+
+def colour_legend(colours: Mapping[str, str]) -> Markup:
+    """Names in a line, each beside its colour of the page's style sheet."""
+    names = [tag("span", [swatch(colour), name], {"class": "system"}) for name, colour in colours.items()]
+    return tag("div", names, {"class": "legend"})
 
 
 def tile(systems: Sequence[System], system: System, value: Interval) -> Markup:

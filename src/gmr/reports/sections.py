@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from gmr.core.nouns import TASK_TYPES, task_group
+from gmr.metrics.statistics import SIGNIFICANT
 from gmr.reports import figures
 from gmr.reports.elements import framed, legend, section, span, system_name, tile
 from gmr.reports.experiment import ComparisonRow, ExampleRanking, ExperimentReport, ResultRow, System
@@ -11,7 +12,6 @@ from gmr.reports.html import Markup, item, join, table, tag
 NOTHING = Markup("")
 # As many candidates of an example as fit on one line of a wide window.
 SHOWN_CANDIDATES = 8
-SIGNIFICANT = 0.05
 
 
 def summary(report: ExperimentReport) -> Markup:

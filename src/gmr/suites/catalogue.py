@@ -3,13 +3,12 @@
 import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Protocol
 
 from gmr.core.errors import DataError
-from gmr.core.nouns import TASK_TYPES
 from gmr.core.tasks import RerankTask, TrainingSet
+from gmr.suites.choosing import choose_tasks
 
 
 class Source(Protocol):
@@ -173,18 +172,7 @@ def task_names(
         DataError: unknown suite or task type, or a pattern that no task matches.
     """
     types = _suite(name).source().task_types(split)
-    unknown = [task_type for task_type in task_types or () if task_type not in TASK_TYPES]
-    if unknown:
-        raise DataError(f"unknown task type {unknown[0]!r}; there are {', '.join(TASK_TYPES)}")
-    for pattern in names or ():
-        if not any(fnmatchcase(task, pattern) for task in types):
-            raise DataError(f"{name} has no task {pattern!r}{_nearest(pattern, list(types))}")
-    return [
-        task
-        for task, task_type in types.items()
-        if (task_types is None or task_type in task_types)
-        and (names is None or any(fnmatchcase(task, pattern) for pattern in names))
-    ]
+    return choose_tasks(types, whose=name, names=names, task_types=task_types)
 
 
 def task_types(name: str, *, split: str = "test") -> Mapping[str, str]:
@@ -232,8 +220,3 @@ def _root(name: str, data_root: Path | str | None) -> Path:
             f"{name} is read from files: give --data-root, the folder that holds {name}/ (data.root in a recipe)"
         )
     return Path(data_root or "")
-
-
-def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=1)
-    return f"; did you mean {near[0]!r}?" if near else f"; there are {', '.join(known)}"

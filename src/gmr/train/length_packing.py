@@ -1,4 +1,4 @@
-"""Batches of similar length, packed so that steps, processes and accumulated batches are even: hierarchical balance.
+"""Batches of similar length that leave steps and processes even: hierarchical balance packing.
 
 A window of some optimizer steps is dealt anew. Queries that are about as long share a batch, which pads little; batches
 that are about as long are computed by the processes at the same turn, which wait little; and the turns are dealt so

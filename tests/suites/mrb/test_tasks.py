@@ -240,7 +240,11 @@ def test_pictures_that_are_not_there_are_missed(tmp_path):
     ("name", "options", "message"),
     [
         ("mrb", {}, "unknown suite 'mrb'; there are mrb-umrb"),
-        ("mrb-open", {"names": ["vidore-*", "sifact"]}, "no task of mrb-open matches 'sifact'"),
+        (
+            "mrb-open",
+            {"names": ["vidore-*", "sifact"]},
+            "mrb-open has no task 'sifact'; did you mean 'scifact'",
+        ),
         ("mrb-open", {"task_types": ["t2x"]}, "unknown task type 't2x'"),
         ("mrb-open", {"names": ["scifact"], "task_types": ["i2i"]}, "no task of type i2i among those named"),
         ("gone.toml", {}, "gone.toml: no such file"),

@@ -7,10 +7,15 @@ from functools import lru_cache
 import numpy as np
 
 from gmr.bench.analysis.cases import Case
-from gmr.metrics.statistics import Interval, holm, stratified_interval, stratified_randomisation
+from gmr.metrics.statistics import (
+    SIGNIFICANT,
+    Interval,
+    holm,
+    stratified_interval,
+    stratified_randomisation,
+)
 
 ALL_TASKS = "all tasks"
-LEVEL = 0.05
 # Rounding of float32 moves a log-odds by less: a smaller effect is none, however sure its sign.
 NEGLIGIBLE = 1e-4
 # Sums of the same numbers in another order differ by less; such a difference has no sign to test.
@@ -62,7 +67,7 @@ class Estimate:
         """Whether chance alone would make such an effect in fewer than 5 of 100 tables, and it is no rounding."""
         return (
             self.adjusted_p_value is not None
-            and self.adjusted_p_value < LEVEL
+            and self.adjusted_p_value < SIGNIFICANT
             and abs(self.mean) >= NEGLIGIBLE
         )
 

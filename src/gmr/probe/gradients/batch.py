@@ -11,6 +11,8 @@ from gmr.train.sampling import EpochSampler, Group, GroupDataset, SamplingConfig
 
 POSITIVE, HARD, RANDOM = "positive", "hard", "random"
 KINDS = (POSITIVE, HARD, RANDOM)
+# Hard and random ones together, which no candidate is called.
+NEGATIVE = "negative"
 
 
 @dataclass(frozen=True)

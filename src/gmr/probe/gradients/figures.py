@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from gmr.probe.gradients.batch import HARD, KINDS, POSITIVE, RANDOM
+from gmr.probe.gradients.batch import HARD, KINDS, NEGATIVE, POSITIVE, RANDOM
 from gmr.probe.gradients.results import Candidate, GradientReport, GradientStudy
 from gmr.probe.gradients.summary import NUM_QUARTERS
-from gmr.probe.gradients.tables import NEGATIVE
 from gmr.reports.figures import BASELINE_COLOURS, INK, MODEL_COLOURS, drawing, stand_in, to_svg
 from gmr.reports.html import Markup
 

@@ -40,7 +40,7 @@ def write_study(study: GradientStudy, folder: Path) -> None:
     """Write all files to ``folder``, each whole or not at all; it is made when missing."""
     folder.mkdir(parents=True, exist_ok=True)
     atomic_write_jsonl(folder / CANDIDATES, (line for report in study.reports for line in report.lines()))
-    atomic_write_text(folder / TABLES, markdown(tables_of(study)) + "\n")
+    atomic_write_text(folder / TABLES, markdown(tables_of(study)))
     atomic_write_text(folder / PAGE, gradients_page(study))
     atomic_write_json(folder / SUMMARY, study.to_dict())
 

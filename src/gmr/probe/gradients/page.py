@@ -1,12 +1,13 @@
 """The page of a probe: sentences, figures and tables in one self-contained HTML file."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from gmr.probe.gradients import figures
 from gmr.probe.gradients.batch import HARD, POSITIVE, RANDOM
 from gmr.probe.gradients.results import GradientReport, GradientStudy
 from gmr.probe.gradients.tables import Table, curve_table, label_of, model_tables
 from gmr.probe.gradients.words import model_sentences, sentences
+from gmr.reports.elements import colour_legend, framed, section
 from gmr.reports.html import Markup, page, table, tag
 
 KIND_LABELS = {
@@ -26,19 +27,19 @@ def gradients_page(study: GradientStudy) -> str:
         names = [each.name for each in study.reports[0].objectives]
         colours = {name: figures.objective_colour(number) for number, name in enumerate(names)}
         body.append(
-            _section(
+            section(
                 "Model by model",
                 _said(sentences(study)),
-                _legend(colours),
-                _figure(figures.curves(study), "Bands are 95 % intervals over the queries of the batch."),
+                colour_legend(colours),
+                framed(figures.curves(study), "Bands are 95 % intervals over the queries of the batch."),
                 _table(curve_table(study)),
             )
         )
     shown = study.reports if len(study.reports) <= MAX_SHOWN else (study.reports[0], study.reports[-1])
-    body += [section for report in shown for section in _model_sections(report)]
+    body += [each for report in shown for each in _model_sections(report)]
     facts = {name: str(value) for name, value in {**study.settings, **study.environment}.items()}
     body.append(
-        _section("How it was made", table(["", ""], [[*fact] for fact in facts.items()], classes="facts"))
+        section("How it was made", table(["", ""], [[*fact] for fact in facts.items()], classes="facts"))
     )
     return page("What the objectives do to a batch", body, subtitle=_subtitle(study))
 
@@ -49,21 +50,21 @@ def _model_sections(report: GradientReport) -> list[Markup]:
     kinds = {KIND_LABELS[kind]: figures.KIND_COLOURS[kind] for kind, number in report.kinds.items() if number}
     quarters = dict(zip(QUARTER_LABELS, figures.QUARTER_COLOURS, strict=True))
     return [
-        _section(
+        section(
             label_of(report),
             _said(model_sentences(report)),
-            _legend(kinds),
-            _figure(
+            colour_legend(kinds),
+            framed(
                 figures.weights_by_score(report),
                 "Every point is a candidate: how hard the objective pushes it (below zero: raises its score) over the "
                 f"score that the model gives it.{every}",
             ),
-            _legend(kinds | quarters),
-            _figure(
+            colour_legend(kinds | quarters),
+            framed(
                 figures.shares(report),
                 "Shares of the summed norms of the candidates' gradients at the last hidden state.",
             ),
-            _figure(
+            framed(
                 figures.cosines(report),
                 "Cosines between the gradients of two objectives; the numbers below are those at the left.",
             ),
@@ -81,26 +82,6 @@ def _subtitle(study: GradientStudy) -> str:
 
 def _said(texts: Sequence[str]) -> Markup:
     return tag("ul", [tag("li", text) for text in texts])
-
-
-def _section(title: str, *content: Markup) -> Markup:
-    return tag("section", [tag("h2", title), *content])
-
-
-def _legend(colours: Mapping[str, str]) -> Markup:
-    names = [
-        tag(
-            "span",
-            [tag("i", "", {"class": "swatch", "style": f"background: var({colour})"}), name],
-            {"class": "system"},
-        )
-        for name, colour in colours.items()
-    ]
-    return tag("div", names, {"class": "legend"})
-
-
-def _figure(figure: Markup, caption: str) -> Markup:
-    return tag("figure", [tag("div", figure, {"class": "scroll"}), tag("figcaption", caption)])
 
 
 def _table(each: Table) -> Markup:

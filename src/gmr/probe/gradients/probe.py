@@ -13,7 +13,7 @@ from gmr.metrics.agreement import kendall_tau
 from gmr.modeling.model import RerankModel
 from gmr.modeling.precision import fast_products
 from gmr.objectives import Objective
-from gmr.probe.gradients.batch import HARD, KINDS, POSITIVE, RANDOM, ProbeGroup, check_teacher
+from gmr.probe.gradients.batch import HARD, KINDS, NEGATIVE, POSITIVE, RANDOM, ProbeGroup, check_teacher
 from gmr.probe.gradients.head import HeadGradient, head_gradient, relative_distance, row_cosines
 from gmr.probe.gradients.parameters import parameter_gradients
 from gmr.probe.gradients.results import (
@@ -36,8 +36,6 @@ from gmr.probe.gradients.summary import (
     shares_of,
 )
 from gmr.readouts import yes, yes_minus_no
-
-NEGATIVE = "negative"
 
 
 def probe_model(

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gmr.metrics.statistics import Interval
-from gmr.probe.gradients.batch import HARD, KINDS, POSITIVE, RANDOM
+from gmr.metrics.tables import compact_markdown_table
+from gmr.probe.gradients.batch import HARD, KINDS, NEGATIVE, POSITIVE, RANDOM
 from gmr.probe.gradients.results import GradientReport, GradientStudy, ObjectiveSummary
 
-NEGATIVE = "negative"
 NONE = "–"
 
 
@@ -223,16 +223,9 @@ def label_of(report: GradientReport) -> str:
 
 def markdown(tables: Sequence[Table]) -> str:
     """The tables in Markdown."""
-    return "\n\n".join(
-        "\n".join(
-            [
-                f"**{each.title}.** {each.note}",
-                "",
-                "| " + " | ".join(_cell(text) for text in each.columns) + " |",
-                "|---" + "|---:" * (len(each.columns) - 1) + "|",
-                *("| " + " | ".join(_cell(text) for text in row) + " |" for row in each.rows),
-            ]
-        )
+    return "\n".join(
+        f"**{each.title}.** {each.note}\n\n"
+        + compact_markdown_table(each.columns, each.rows, right=each.columns[1:])
         for each in tables
     )
 
@@ -241,10 +234,6 @@ def _by_kind(each: ObjectiveSummary, report: GradientReport, *, is_wide: bool) -
     return [
         _interval(each.mean_weight[kind], is_wide=is_wide) if report.kinds[kind] else NONE for kind in KINDS
     ]
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|")
 
 
 def _interval(value: Interval, *, is_wide: bool, percent: bool = False, sign: str = "") -> str:

@@ -1,8 +1,8 @@
 """Sentences about a probe that say what its numbers show, and nothing else."""
 
-from gmr.probe.gradients.batch import POSITIVE
+from gmr.probe.gradients.batch import NEGATIVE, POSITIVE
 from gmr.probe.gradients.results import GradientReport, GradientStudy, ObjectiveSummary, PairSummary
-from gmr.probe.gradients.tables import NEGATIVE, label_of
+from gmr.probe.gradients.tables import label_of
 
 
 def sentences(study: GradientStudy) -> list[str]:

@@ -13,8 +13,6 @@ from gmr.metrics.statistics import Interval
 from gmr.reports.experiment import System
 from gmr.reports.published import PublishedTable
 
-SIGNIFICANT = 0.05
-
 
 @dataclass(frozen=True)
 class TaskFacts:

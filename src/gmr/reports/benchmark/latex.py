@@ -2,9 +2,10 @@
 
 from gmr.core.nouns import display_type
 from gmr.evaluation import SummaryRow
+from gmr.metrics.statistics import SIGNIFICANT
 from gmr.metrics.tables import escape_latex
 from gmr.reports.benchmark import plain, words
-from gmr.reports.benchmark.contents import SIGNIFICANT, BenchmarkReport
+from gmr.reports.benchmark.contents import BenchmarkReport
 from gmr.suites.baselines import CHANCE
 
 ABOVE_REFERENCE, ABOVE_MODELS = r"$^{\dagger}$", r"$^{\ddagger}$"

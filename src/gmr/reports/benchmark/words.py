@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from gmr.core.nouns import display_type
 from gmr.evaluation import Comparison
 from gmr.evaluation.results import TIE_SPREAD
-from gmr.metrics.statistics import Interval
-from gmr.reports.benchmark.contents import SIGNIFICANT, BenchmarkReport
+from gmr.metrics.statistics import SIGNIFICANT, Interval
+from gmr.reports.benchmark.contents import BenchmarkReport
 from gmr.reports.figures import signed
 from gmr.suites.baselines import CHANCE
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from gmr.core.nouns import TASK_TYPES, display_type
 from gmr.metrics.measures import parse_measure
+from gmr.metrics.tables import compact_markdown_table
 from gmr.suites.mrb.rules import reason_left_out
 from gmr.suites.mrb.spec import SpecFile, TaskSpec, read_specs
 
@@ -69,5 +70,4 @@ def _number(count: int | None) -> str:
 
 
 def _markdown(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = [header, ["---:" if name in HEADER[3:6] else "---" for name in header], *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+    return compact_markdown_table(header, rows, right=HEADER[3:6]).rstrip()

@@ -1,11 +1,10 @@
 """Which test sets are meant: a suite or a file, by name and by type."""
 
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from gmr.core.errors import DataError
-from gmr.core.nouns import TASK_TYPES
+from gmr.suites.choosing import choose_tasks
 from gmr.suites.mrb.spec import SuiteSpec, TaskSpec, read_specs
 
 
@@ -31,20 +30,9 @@ def select(
     if plan is None:
         known = ", ".join(page.suites) or "none"
         raise DataError(f"unknown suite {suite!r}; there are {known}" if suite else f"{name}: no tasks")
-    unknown = [task_type for task_type in task_types or () if task_type not in TASK_TYPES]
-    if unknown:
-        raise DataError(f"unknown task type {unknown[0]!r}; known are {', '.join(TASK_TYPES)}")
-    for pattern in names or ():
-        if not any(fnmatchcase(task, pattern) for task in plan.tasks):
-            raise DataError(
-                f"no task of {suite or name} matches {pattern!r}; there are {', '.join(plan.tasks)}"
-            )
-    specs = [
-        page.tasks[task]
-        for task in plan.tasks
-        if (names is None or any(fnmatchcase(task, pattern) for pattern in names))
-        and (task_types is None or page.tasks[task].task_type in task_types)
-    ]
+    types = {task: page.tasks[task].task_type for task in plan.tasks}
+    chosen = choose_tasks(types, whose=str(suite or name), names=names, task_types=task_types)
+    specs = [page.tasks[task] for task in chosen]
     if not specs:
         raise DataError(f"{suite or name}: no task of type {', '.join(task_types or ())} among those named")
     return specs, plan
