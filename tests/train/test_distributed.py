@@ -14,6 +14,7 @@ from gmr.core.config import to_toml
 from gmr.train.checkpoints import checkpoint_folders, newest_good
 from gmr.train.recipe import EvaluationSection
 from tests.conftest import REPOSITORY
+from tests.helpers.ports import free_port
 from tests.train.runs import run, tiny_recipe
 
 SCRIPT = """
@@ -25,12 +26,12 @@ from tests.train.runs import run
 run(load_config(Path(sys.argv[1]), Recipe), Path(sys.argv[2]), pictures=True)
 """
 LAUNCHERS = {
-    "torchrun": ["torch.distributed.run", "--nproc-per-node=2", "--master-port=29611"],
+    "torchrun": ["torch.distributed.run", "--nproc-per-node=2", "--master-port={port}"],
     "accelerate launch": [
         "accelerate.commands.accelerate_cli",
         "launch",
         *("--multi_gpu", "--num_processes=2", "--num_machines=1", "--mixed_precision=no"),
-        *("--dynamo_backend=no", "--main_process_port=29612"),
+        *("--dynamo_backend=no", "--main_process_port={port}"),
     ],
 }
 
@@ -42,7 +43,8 @@ def launch(launcher: str, page: Path, folder: Path) -> None:
     path = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": path}
     log = f"--log-dir={page.with_name('log')}"  # else one of its own stays among the system's temporary files
-    command = [sys.executable, "-m", *LAUNCHERS[launcher], log, str(script), str(page), str(folder)]
+    options = [option.format(port=free_port()) for option in LAUNCHERS[launcher]]
+    command = [sys.executable, "-m", *options, log, str(script), str(page), str(folder)]
     done = subprocess.run(
         command, env=environment, cwd=REPOSITORY, capture_output=True, text=True, timeout=500, check=False
     )

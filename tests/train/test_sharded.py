@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import REPOSITORY
+from tests.helpers.ports import free_port
 from tests.helpers.tiny_checkpoints import build_tiny_checkpoint
 
 SCRIPT = """
@@ -69,7 +70,8 @@ def test_sharded_weights_give_the_logits_and_gradients_of_one_process(tmp_path: 
     script, output = tmp_path / "script.py", tmp_path / "found.json"
     script.write_text(SCRIPT)
     path = os.pathsep.join([str(REPOSITORY / "src"), str(REPOSITORY)])
-    command = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node=2", "--master-port=29613"]
+    launcher = ["torch.distributed.run", "--nproc-per-node=2", f"--master-port={free_port()}"]
+    command = [sys.executable, "-m", *launcher]
     log = f"--log-dir={tmp_path / 'log'}"  # else one of its own stays among the system's temporary files
     done = subprocess.run(
         [*command, log, str(script), str(models), str(output)],
