@@ -18,12 +18,14 @@ import pytest
 from gmr.core.errors import ConfigError, DataError
 from gmr.probe.sweep import sweep as module
 from gmr.probe.sweep.analysis import Analysis, analyse
+from gmr.probe.sweep.cells import cells_of
 from gmr.probe.sweep.contents import read_contents
 from gmr.probe.sweep.execute import cut, execute
 from gmr.probe.sweep.files import CURVES, DONE, TRAINING
 from gmr.probe.sweep.levels import LEVELS
 from gmr.probe.sweep.plan import load_plan
 from gmr.probe.sweep.report import FIGURES, MARKDOWN, NUMBERS, PAGE, write_report
+from gmr.probe.sweep.runs import RunSpec, _folder_digest, reported_runs, tuning_runs
 from gmr.probe.sweep.sweep import Sweep
 from tests.probe.sweep.tiny import PLAN, results, write_plan
 from tests.train.data import dev_task
@@ -260,6 +262,25 @@ def test_nothing_is_taken_that_differs_or_is_damaged(page: Path, straight: Path,
         Sweep(load_plan(page), tmp_path / "damaged", reuse=[copy]).adopt()
     with pytest.raises(DataError, match="neither the folder of a sweep nor"):
         Sweep(load_plan(page), tmp_path / "nothing", reuse=[tmp_path / "none"])
+
+
+def test_another_content_of_the_same_folder_makes_another_run(tmp_path: Path) -> None:
+    mine = write_plan(tmp_path)
+    before = {run.name for run in tuning_runs(load_plan(mine))}
+    reported = [run.name for run in reported_runs_of(mine)]
+    for side, keeps_tuning in (("test", True), ("dev", False)):
+        qrels = next((mine.parent / side / "qrels").iterdir())
+        qrels.write_text(qrels.read_text() + qrels.read_text().splitlines()[-1].replace("\t1", "\t0") + "x\n")
+        _folder_digest.cache_clear()
+        assert ({run.name for run in tuning_runs(load_plan(mine))} == before) == keeps_tuning
+        after = [run.name for run in reported_runs_of(mine)]
+        assert not set(after) & set(reported)
+        reported = after
+
+
+def reported_runs_of(page: Path) -> list[RunSpec]:
+    plan = load_plan(page)
+    return [run for cell in cells_of(plan).values() for run in reported_runs(plan, cell, learning_rate=1e-3)]
 
 
 def test_cells_that_do_not_rank_are_named_and_no_verdict_is_given(straight: Path, tmp_path: Path) -> None:

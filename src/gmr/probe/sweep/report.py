@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gmr.core.files import atomic_write_json, atomic_write_text, parse_json_object, read_text
+from gmr.metrics.statistics import SIGNIFICANT
 from gmr.probe.sweep.analysis import Analysis, analyse
 from gmr.probe.sweep.contents import read_contents
 from gmr.probe.sweep.figures import curve_panels, effect_plot
 from gmr.probe.sweep.files import RUN
 from gmr.probe.sweep.tables import (
-    SIGNIFICANT,
     Rows,
     cell_rows,
     contrast_rows,
@@ -21,6 +21,7 @@ from gmr.probe.sweep.tables import (
     tuning_rows,
 )
 from gmr.probe.sweep.verdict import CERTAINTIES, RULE
+from gmr.reports.elements import framed, section
 from gmr.reports.experiment import Curve
 from gmr.reports.html import Markup, page, table, tag
 from gmr.reports.standalone import standalone
@@ -91,7 +92,7 @@ def _effects(analysis: Analysis, figures: Mapping[str, Markup]) -> list[Markup]:
     marks = "; ".join(f"{mark} is {meaning}" for mark, meaning in CERTAINTIES.items())
     caption = "Our differences with 95 % intervals over seeds and queries; diamonds are the paper's numbers."
     parts = [
-        _framed(figures[EFFECTS], caption),
+        framed(figures[EFFECTS], caption),
         _table(contrast_rows(analysis)),
         tag("p", f"Marks of certainty of the paper's numbers: {marks}.", {"class": "hint"}),
     ]
@@ -99,7 +100,7 @@ def _effects(analysis: Analysis, figures: Mapping[str, Markup]) -> list[Markup]:
     if by_task:
         hint = "The same by task, without correction for their number: to look at, not to conclude from."
         parts += [tag("p", hint, {"class": "hint"}), _table(task_rows(analysis))]
-    return [_section("Effects", *parts)]
+    return [section("Effects", *parts)]
 
 
 def _cells(analysis: Analysis) -> list[Markup]:
@@ -109,12 +110,12 @@ def _cells(analysis: Analysis) -> list[Markup]:
         parts.append(table(["cell", "what it is"], abouts, classes="facts"))
     if tuning_rows(analysis)[1]:
         parts.append(_table(tuning_rows(analysis)))
-    return [_section("Cells and their learning rates", *parts)]
+    return [section("Cells and their learning rates", *parts)]
 
 
 def _training(figures: Mapping[str, Markup]) -> list[Markup]:
     return [
-        _section(title, _framed(figures[name], caption))
+        section(title, framed(figures[name], caption))
         for name, (title, caption) in TRAINING_FIGURES.items()
         if name in figures
     ]
@@ -149,7 +150,7 @@ def _notes(analysis: Analysis) -> list[Markup]:
     facts = _environment(analysis)
     if facts:
         parts.append(table(["environment", ""], facts, classes="facts"))
-    return [_section("How this was measured, and how it is judged", *parts)]
+    return [section("How this was measured, and how it is judged", *parts)]
 
 
 def _environment(analysis: Analysis) -> Rows:
@@ -163,14 +164,6 @@ def _environment(analysis: Analysis) -> Rows:
             facts = [[name, str(record[name])] for name in ("device", "num_threads") if name in record]
             return facts + [[name, str(version)] for name, version in record.get("versions", {}).items()]
     return []
-
-
-def _section(title: str, *content: Markup) -> Markup:
-    return tag("section", [tag("h2", title), *content])
-
-
-def _framed(figure: Markup, caption: str) -> Markup:
-    return tag("figure", [tag("div", figure, {"class": "scroll"}), tag("figcaption", caption)])
 
 
 def _table(rows: tuple[Sequence[str], Rows]) -> Markup:

@@ -127,15 +127,19 @@ def facts_of(test: HeldOutSection) -> dict[str, Any]:
 
 
 def _dependencies(recipe: Recipe, test: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What, changed, makes another run of it: recipe, test, base model, data file and versions."""
+    """What, changed, makes another run of it: recipe, test, base model, files that are read, and versions."""
     keys = {name: value for name, value in flatten(recipe) if name not in HARMLESS}
     data = _file_digest(recipe.data.path) if recipe.data.path else None
+    # A path says nothing of what lies there, here or where another sweep was started.
+    named = [recipe.data.dev, test["folder"] if test else None]
+    folders = [_folder_digest(folder) for folder in named if folder and Path(folder).is_dir()]
     return {
         "recipe": keys,
         "test": test,
         "base": _base_digest(recipe.model.base),
         "data": data,
         "versions": _versions(),
+        **({"folders": folders} if folders else {}),
     }
 
 
@@ -150,6 +154,12 @@ def _base_digest(base: str) -> str:
 @cache
 def _file_digest(path: str) -> str:
     return sha256_file(Path(path))
+
+
+@cache
+def _folder_digest(folder: str) -> str:
+    files = [path for path in sorted(Path(folder).rglob("*")) if path.is_file()]
+    return digest(*(f"{path.relative_to(folder).as_posix()} {sha256_file(path)}".encode() for path in files))
 
 
 def _check_tuning(plan: Plan, cell: Cell, recipe: Recipe) -> None:

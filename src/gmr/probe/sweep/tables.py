@@ -13,7 +13,6 @@ from gmr.probe.sweep.analysis import Analysis, CellResult, ContrastResult
 from gmr.probe.sweep.plan import PaperSection
 from gmr.probe.sweep.verdict import RULE
 
-SIGNIFICANT = 0.05
 Rows = list[list[str]]
 
 
