@@ -21,7 +21,7 @@ from gmr.inference.documents import DocumentStore
 from gmr.inference.pictures import FeatureStore
 from gmr.inference.scoring import score_pairs
 from gmr.modeling.model import RerankModel
-from gmr.modeling.precision import fast_products
+from gmr.modeling.precision import float32_products
 
 Runs = dict[str, Callable[[], Any]]
 
@@ -63,7 +63,7 @@ def with_our_products(run: Callable[[], Any]) -> Callable[[], Any]:
     """The same with the faster float32 products that ours use."""
 
     def faster() -> Any:
-        with fast_products(torch.device("cpu")):
+        with float32_products(torch.device("cpu")):
             return run()
 
     return faster

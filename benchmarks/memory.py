@@ -32,7 +32,7 @@ from benchmarks.training import gradient, group_of
 from benchmarks.workloads import Workload
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
-from gmr.modeling.precision import fast_products
+from gmr.modeling.precision import float32_products
 from gmr.objectives import ObjectiveConfig
 from gmr.train.collator import GroupCollator
 from gmr.train.passes import backward_in_passes
@@ -151,7 +151,7 @@ def measure_here(
     )
     batch = collator([group_of(workload)])
     inputs = tensors_of(batch)
-    with fast_products(torch.device("cpu")), PeakSavedBytes([*model.parameters(), *inputs]) as saved:
+    with float32_products(torch.device("cpu")), PeakSavedBytes([*model.parameters(), *inputs]) as saved:
         take_step(model, batch)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     save_file({"gradient": gradient(model)}, output)

@@ -16,7 +16,7 @@ from benchmarks.measure import arguments_parser, interleaved, machine, summary, 
 from benchmarks.models import ARCHITECTURES, random_model
 from benchmarks.workloads import TRAINING, Workload
 from gmr.modeling.model import RerankModel
-from gmr.modeling.precision import fast_products
+from gmr.modeling.precision import float32_products
 from gmr.objectives import ObjectiveConfig
 from gmr.train.collator import GroupCollator
 from gmr.train.sampling import Group
@@ -64,7 +64,7 @@ def step(model: RerankModel, batch: dict[str, Any], objective: Any) -> Callable[
 
     def run() -> int:
         model.zero_grad(set_to_none=True)
-        with fast_products(torch.device("cpu")):
+        with float32_products(torch.device("cpu")):
             with SavedBytes(model) as saved:
                 logits = torch.cat([model(**part) for part in batch["passes"]])
                 grouped = logits.new_zeros(*batch["mask"].shape, logits.shape[-1])

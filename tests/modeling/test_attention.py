@@ -1,12 +1,14 @@
 """Attention written out is SDPA's, and products are fast only where they are exact enough."""
 
+from typing import Any
+
 import pytest
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from gmr.modeling import attention, precision
 from gmr.modeling.attention import attend
-from gmr.modeling.precision import fast_products
+from gmr.modeling.precision import exact_products, float32_products
 
 
 def states(queries: int, keys: int, heads: int, key_heads: int) -> list[torch.Tensor]:
@@ -79,7 +81,7 @@ def test_dropout_drops_weights() -> None:
 def test_products_inside_are_as_exact_as_float32_and_the_setting_is_restored() -> None:
     before = torch.get_float32_matmul_precision()
     left, right = torch.randn(2, 64, 64, generator=torch.Generator().manual_seed(1))
-    with fast_products(torch.device("cpu")):
+    with float32_products(torch.device("cpu")):
         found = left @ right
     exact = left.double() @ right.double()
     assert float((found - exact).norm()) <= precision.ALLOWED_ERROR * float(exact.norm())
@@ -95,12 +97,50 @@ def test_a_kernel_that_loses_accuracy_is_not_used(monkeypatch: pytest.MonkeyPatc
     precision._medium_is_accurate.cache_clear()
     monkeypatch.setattr(torch.nn.functional, "linear", rounded)
     try:
-        with fast_products(torch.device("cpu")):
+        with float32_products(torch.device("cpu")):
             assert torch.get_float32_matmul_precision() == "highest"
     finally:
         precision._medium_is_accurate.cache_clear()
 
 
-def test_a_gpu_keeps_its_setting() -> None:
-    with fast_products(torch.device("cuda")):
+def precisions() -> tuple[str, str]:
+    return torch.backends.cuda.matmul.fp32_precision, torch.backends.cudnn.conv.fp32_precision
+
+
+def test_a_gpu_keeps_its_products_and_convolves_as_it_multiplies() -> None:
+    before = precisions()
+    assert before[1] == "tf32"  # the default that makes scores depend on the batch
+    with float32_products(torch.device("cuda")):
+        assert precisions() == (before[0], "ieee")
         assert torch.get_float32_matmul_precision() == "highest"
+    assert precisions() == before
+
+
+@pytest.mark.parametrize("where", [torch.backends, torch.backends.cuda.matmul], ids=["all", "products"])
+def test_who_asked_for_tf32_gets_it_except_in_checks(where: Any) -> None:
+    matmul = torch.backends.cuda.matmul
+    at_first = where.fp32_precision, matmul.fp32_precision
+    matmul.fp32_precision = (
+        "none"  # as in a fresh process: torch's own answer to earlier tests is a setting here
+    )
+    where.fp32_precision = "tf32"
+    try:
+        before = precisions()
+        with float32_products(torch.device("cuda")):
+            assert precisions() == (before[0], "tf32")
+            with exact_products(torch.device("cuda")):
+                assert precisions() == ("ieee", "ieee")
+            assert precisions() == (before[0], "tf32")
+        assert precisions() == before
+    finally:
+        where.fp32_precision, matmul.fp32_precision = at_first
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_convolution_on_a_gpu_is_as_exact_as_float32() -> None:
+    generator = torch.Generator().manual_seed(0)
+    patches, kernel = (torch.randn(rows, 3, 14, 14, generator=generator) for rows in (512, 256))
+    exact = torch.nn.functional.conv2d(patches.double(), kernel.double()).flatten()
+    with float32_products(torch.device("cuda")):
+        found = torch.nn.functional.conv2d(patches.cuda(), kernel.cuda()).cpu().double().flatten()
+    assert float((found - exact).norm()) <= 2e-6 * float(exact.norm())

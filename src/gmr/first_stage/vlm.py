@@ -24,7 +24,7 @@ from gmr.inference.batching import token_budget_batches
 from gmr.modeling.folders import read_folder, read_json, resolve_folder
 from gmr.modeling.identity import model_digest
 from gmr.modeling.model import RerankModel, pool_last
-from gmr.modeling.precision import fast_products
+from gmr.modeling.precision import float32_products
 from gmr.modeling.processor import Prompt, PromptProcessor
 from gmr.modeling.readers import load_reader
 from gmr.modeling.templates import Side, TokenId
@@ -127,7 +127,7 @@ class VisionLanguageEmbedder(ExactRetriever):
         vectors = np.empty((len(prompts), self.model.config.get_text_config().hidden_size), dtype=np.float32)
         lengths = [len(prompt.input_ids) for prompt in prompts]
         batches = token_budget_batches(lengths, max_tokens_per_batch=self.batch_tokens, max_rows=256)
-        with fast_products(self.model.device), torch.inference_mode():
+        with float32_products(self.model.device), torch.inference_mode():
             for rows in batches:
                 try:
                     batch = self._documents.collate([prompts[row] for row in rows])

@@ -18,7 +18,7 @@ from gmr.inference.engines import ENGINES
 from gmr.inference.pictures import FeatureStore, PictureCache
 from gmr.inference.preprocessing import num_workers
 from gmr.modeling.model import RerankModel
-from gmr.modeling.precision import fast_products
+from gmr.modeling.precision import float32_products
 from gmr.modeling.processor import Prompt
 
 logger = logging.getLogger(__name__)
@@ -87,7 +87,7 @@ def score_pairs(
     scorer = ENGINES[chosen](model, prompts, cache, documents)
     scores = np.empty(len(pairs), dtype=np.float32)
     bar = tqdm(total=len(pairs), desc="scoring", unit="pair", disable=not progress)
-    with bar, cache, _evaluation_mode(model), fast_products(model.device), torch.inference_mode():
+    with bar, cache, _evaluation_mode(model), float32_products(model.device), torch.inference_mode():
         passes = scorer.plan(range(len(rows)), max_tokens=batch_tokens, max_rows=max_rows)[::-1]
         cache.expect(prompts[row] for each in reversed(passes) for row in each.rows)
         while passes:

@@ -23,7 +23,7 @@ from gmr.modeling.folders import (
 )
 from gmr.modeling.heads import HeadConfig
 from gmr.modeling.model import RerankModel
-from gmr.modeling.precision import fast_products
+from gmr.modeling.precision import exact_products
 from gmr.modeling.processor import PromptProcessor
 from gmr.modeling.quantization import QUANTIZATIONS
 from gmr.modeling.self_check import check_forked, check_model, check_packed
@@ -126,8 +126,8 @@ def load_model(
                 "engine 'invariant' with compile: which graph computes a layer depends on earlier calls"
             )
         compile_layers(model)
-    # With the products that scoring uses: a compiler compiles anew for others.
-    with compiler_errors(), fast_products(model.device):
+    # With the products that scoring uses, unless that is TF32: a compiler compiles anew for others.
+    with compiler_errors(), exact_products(model.device):
         if self_check:
             check_model(model)
         model.engine = choose_engine(model, engine, check=self_check)

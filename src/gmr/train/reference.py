@@ -23,7 +23,7 @@ from gmr.core.files import atomic_write_bytes, digest
 from gmr.core.nouns import Document
 from gmr.core.tasks import TrainingSet
 from gmr.modeling.model import RerankModel
-from gmr.modeling.precision import fast_products
+from gmr.modeling.precision import float32_products
 from gmr.train.collator import GroupCollator
 from gmr.train.recipe import Recipe
 from gmr.train.sampling import EpochSampler, Group, GroupDataset, ReferenceTable
@@ -63,7 +63,7 @@ def draw_groups(
     )
     if "reference" in needs:
         num_groups = count_groups(args, len(dataset), window=recipe.model.length_window)
-        with args.main_process_first(local=False, desc="reference"), fast_products(args.device):
+        with args.main_process_first(local=False, desc="reference"), float32_products(args.device):
             dataset.reference = reference_table(
                 model, dataset, num_groups=num_groups, run_dir=run_dir, identity=identity
             )

@@ -21,7 +21,7 @@ from gmr.core.errors import ConfigError, GmrError, ModelError
 from gmr.core.files import atomic_write_json, atomic_write_text, parse_json_object, read_text
 from gmr.core.tasks import RerankTask, TrainingSet
 from gmr.evaluation import TaskResult
-from gmr.modeling.precision import fast_products
+from gmr.modeling.precision import float32_products
 from gmr.modeling.saving import save_model
 from gmr.train.arguments import training_arguments
 from gmr.train.callbacks import CsvLog, EarlyStopping, ProgressBar, StopOnSignal
@@ -154,7 +154,7 @@ def train(
     )
     if trainer.is_world_process_zero():
         write_start(run_dir, recipe, identity, args)
-    with _handling_sigterm(on_signal), fast_products(args.device):
+    with _handling_sigterm(on_signal), float32_products(args.device):
         try:
             if checkpoint is None or not trainer.restore_end(checkpoint):
                 trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))

@@ -12,7 +12,7 @@ from gmr.inference.pictures import FeatureStore
 from gmr.modeling.compilation import compiler_errors
 from gmr.modeling.loading import choose_engine, load_model
 from gmr.modeling.model import RerankModel
-from gmr.modeling.precision import fast_products
+from gmr.modeling.precision import float32_products
 
 REFERENCE = "padded"
 FASTEST = "packed"
@@ -103,7 +103,7 @@ class Models:
         proved = (variant.engine, repr(dict(variant.options)))
         if proved not in self._faults:
             try:
-                with compiler_errors(), fast_products(found.device):
+                with compiler_errors(), float32_products(found.device):
                     choose_engine(found, variant.engine, check=True)
                 self._faults[proved] = None
             except ModelError as error:

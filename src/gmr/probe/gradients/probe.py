@@ -11,7 +11,7 @@ from torch import Tensor
 from gmr.core.nouns import probability
 from gmr.metrics.agreement import kendall_tau
 from gmr.modeling.model import RerankModel
-from gmr.modeling.precision import fast_products
+from gmr.modeling.precision import float32_products
 from gmr.objectives import Objective
 from gmr.probe.gradients.batch import HARD, KINDS, NEGATIVE, POSITIVE, RANDOM, ProbeGroup, check_teacher
 from gmr.probe.gradients.head import HeadGradient, head_gradient, relative_distance, row_cosines
@@ -71,7 +71,7 @@ def probe_model(
     objectives = {spec.name: spec.build(num_positive=model.num_positive) for spec in specs}
     check_teacher(list(objectives.values()), groups)
     model.eval()
-    with fast_products(model.device):
+    with float32_products(model.device):
         batch = collate(model, groups, tokens_per_pass=tokens_per_pass)
         states = read_states(model, batch)
         exact = states.to(torch.float64)
