@@ -10,6 +10,7 @@ Short commands add up: what is measured goes into the same file, beside what was
 import argparse
 import json
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ from benchmarks.device.timing import Device
 from benchmarks.device.workloads import INFERENCE, TRAINING, toy
 from benchmarks.measure import machine, write
 from benchmarks.workloads import Workload
+
+Keep = Callable[[], None]
 
 END_TO_END = "end to end"
 TABLES = ("pixels at hand", END_TO_END)
@@ -44,6 +47,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--model", choices=SIZES, action="append", help="both Qwen2.5-VL where none is named")
     parser.add_argument("--part", choices=PARTS, action="append")
     parser.add_argument("--workload", action="append", help="name of a workload of inference or training")
+    parser.add_argument(
+        "--variant", action="append", help="beginning of the names of variants to time, and no others"
+    )
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--warm-ups", type=int, default=2)
     parser.add_argument("--batch-tokens", type=int, default=32_768)
@@ -60,7 +66,7 @@ def chosen_of(workloads: tuple[Workload, ...], chosen: argparse.Namespace) -> tu
 
 
 def measure_template(
-    name: str, template: str, device: Device, chosen: argparse.Namespace, record: Any
+    name: str, template: str, device: Device, chosen: argparse.Namespace, record: Any, *, keep: Keep
 ) -> None:
     """All workloads of a template: a model for ours, and another one for the peers."""
     workloads = [each for each in chosen_of(INFERENCE, chosen) if each.template == template]
@@ -86,15 +92,19 @@ def measure_template(
                 ceiling=record["ceiling_tflops"] * 1e12,
                 batch_tokens=chosen.batch_tokens,
                 end_to_end=table == END_TO_END,
+                wanted=tuple(chosen.variant or ("",)),
             )
             record["models"][name].setdefault(f"inference, {table}", {})[workload.name] = result
+            keep()
             for variant, values in result["variants"].items():
                 print(f"{name} {workload.name} ({table}) {variant}: {values}", flush=True)
             for variant, error in result["failed"].items():
                 print(f"{name} {workload.name} ({table}) {variant} FAILED: {error}", flush=True)
 
 
-def measure_model(name: str, device: Device, chosen: argparse.Namespace, record: dict[str, Any]) -> None:
+def measure_model(
+    name: str, device: Device, chosen: argparse.Namespace, record: dict[str, Any], *, keep: Keep
+) -> None:
     """All parts of one model, noted in ``record``; every part builds its model anew and leaves none behind."""
     parts = chosen.part or PARTS
     found = record["models"].setdefault(name, {})
@@ -104,14 +114,16 @@ def measure_model(name: str, device: Device, chosen: argparse.Namespace, record:
         found["relative difference in float32, two layers"] = exactness.in_float32(name, photos, device)
         found["rms difference from one pair at a time"] = exactness.in_half_precision(name, photos, device)
         print(name, found, flush=True)
+        keep()
     if "inference" in parts:
         for template in dict.fromkeys(each.template for each in INFERENCE):
-            measure_template(name, template, device, chosen, record)
+            measure_template(name, template, device, chosen, record, keep=keep)
     if "training" in parts:
         model = training.trainable(name, device)
         for workload in chosen_of(TRAINING, chosen):
             result = training.measure(model, workload, device)
             found.setdefault("training, LoRA", {})[workload.name] = result
+            keep()
             for kind, values in result.items():
                 print(f"{name} {workload.name} {kind}: {values['times_faster']}", flush=True)
 
@@ -131,14 +143,13 @@ def main() -> None:
     record |= {
         "machine": machine(),
         "ceiling_tflops": round(device.ceiling(size=size) / 1e12, 4),
-        "repeats": chosen.repeats,
         "not_measured": list(NOT_MEASURED_ON_A_CPU) if not device.is_gpu else [],
     }
     print(f"{measured_on}: {record['ceiling_tflops']} TFLOP/s in a product of {size} cubed", flush=True)
     with without_videos():
         for name in names:
-            measure_model(name, device, chosen, record)
-            write(path, record)  # after every model: what is measured is not lost
+            # After every workload: what is measured is not lost.
+            measure_model(name, device, chosen, record, keep=lambda: write(path, record))
     for each in record["not_measured"]:
         print(f"NOT MEASURED: {each}")
 

@@ -162,6 +162,7 @@ def measure(
     ceiling: float,
     batch_tokens: int,
     end_to_end: bool,
+    wanted: tuple[str, ...] = ("",),
 ) -> dict[str, Any]:
     """Seconds, pairs per second, ratios and fractions of the ceiling, by variant.
 
@@ -175,12 +176,14 @@ def measure(
         ceiling: operations per second of a matrix product.
         batch_tokens: of our passes.
         end_to_end: whether preprocessing belongs to every run.
+        wanted: what the names of the variants that are timed begin with.
     """
     pairs = workload.pairs()
     keep_pixels(model, kept=not end_to_end)
     has_pictures = "i" in workload.query + workload.document
     theirs = others(None if has_pictures and not end_to_end else peer, causal_model, model, pairs)
-    runs = {**theirs, **ours(model, workload, device, batch_tokens=batch_tokens)}
+    every = {**theirs, **ours(model, workload, device, batch_tokens=batch_tokens)}
+    runs = {name: run for name, run in every.items() if name.startswith(wanted)}
     scores: dict[str, Any] = {}
     failed: dict[str, str] = {}
     for name, run in runs.items():
@@ -199,6 +202,7 @@ def measure(
     best = [value for name, value in seconds.items() if name in theirs]
     return {
         "num_pairs": len(pairs),
+        "repeats": device.repeats,
         "operations": work,
         "seconds": times,
         "failed": failed,

@@ -71,6 +71,7 @@ def measure(model: RerankModel, workload: Workload, device: Device) -> dict[str,
                 torch.cuda.empty_cache()
         times = device.interleaved(runs)
         found["checkpointing" if checkpointing else "plain"] = {
+            "repeats": device.repeats,
             "seconds": times,
             "groups_per_second": {name: round(1 / each["median_s"], 3) for name, each in times.items()},
             "peak_gib": {
