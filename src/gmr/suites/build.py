@@ -3,12 +3,12 @@
 What finds candidates is given queries and documents alone (`gmr.suites.pieces.Search`): no judgment reaches it.
 """
 
+import argparse
 import logging
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from gmr.core.errors import DataError
+from gmr.core.errors import DataError, GmrError
 from gmr.suites.albums import Albums
 from gmr.suites.frozen import write_frozen
 from gmr.suites.pieces import Plan
@@ -68,7 +68,21 @@ def build(suite: str, data_root: Path, folder: Path) -> None:
     write_frozen(folder, runs)
 
 
-if __name__ == "__main__":
+def main() -> int:
+    """Command line of this module."""
+    parser = argparse.ArgumentParser(prog="python -m gmr.suites.build", description=(__doc__ or "").strip())
+    parser.add_argument("suite", choices=BUILDERS)
+    parser.add_argument("data_root", type=Path, help="holds the suite's folder")
+    parser.add_argument("folder", type=Path, help="where the first stages are written")
+    arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("bm25s").setLevel(logging.WARNING)
-    build(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]))
+    try:
+        build(arguments.suite, arguments.data_root, arguments.folder)
+    except GmrError as error:
+        parser.exit(error.exit_code, f"error: {error}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from gmr.core.beir import read_beir, write_beir
-from gmr.core.errors import DataError, UsageError
+from gmr.core.errors import DataError, GmrError, UsageError
 from gmr.core.files import atomic_write_jsonl, read_jsonl
 from gmr.core.items import Text, text_of
 from gmr.core.nouns import Document, Query
@@ -326,10 +326,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     if given.depth is not None:
         options["depth"] = given.depth
-    if given.data_set == "xquad":
-        made = make_xquad(given.data, given.folder, pairs=given.pairs, **options)
-    else:
-        made = make_vaswani(given.data, given.folder, **options)
+    try:
+        if given.data_set == "xquad":
+            made = make_xquad(given.data, given.folder, pairs=given.pairs, **options)
+        else:
+            made = make_vaswani(given.data, given.folder, **options)
+    except GmrError as error:
+        parser.exit(error.exit_code, f"error: {error}\n")
     sizes = (made.num_examples, made.num_training_documents)
     logger.info("%s: %d examples, %d documents", given.folder / TRAINING_FILE, *sizes)
     for side, counts in (("test", made.num_test_queries), ("dev", made.num_dev_queries)):
