@@ -9,7 +9,8 @@ import torch
 
 from gmr.core.items import Text
 from gmr.core.nouns import Document, Query
-from gmr.suites.glyphs.naming import NamingExample, NamingExamples
+from gmr.suites.glyphs.naming import NamingExamples
+from gmr.suites.naming import NamingExample
 from gmr.train.nano import NanoConfig, build_nano
 from gmr.train.pretrain import (
     BATCHES_PER_WINDOW,

@@ -33,7 +33,15 @@ from tests.helpers.tiny_checkpoints import tiny_checkpoint
 from tests.train.data import training_set
 from tests.train.runs import run, tiny_recipe
 
-NAMES = ("encoder-text-sft", "gmr-3b-sft", "gmr-7b-sft", "gmr-nano", "gmr-nano-cl", "gmr-nano-sft")
+NAMES = (
+    "encoder-text-sft",
+    "gmr-3b-sft",
+    "gmr-7b-sft",
+    "gmr-nano",
+    "gmr-nano-cl",
+    "gmr-nano-sft",
+    "gmr-small-sft",
+)
 
 
 def test_the_packaged_recipes_are_those_promised() -> None:

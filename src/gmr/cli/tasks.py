@@ -185,7 +185,7 @@ def _is_public(suite: str) -> bool:
     from gmr import suites
     from gmr.suites import mrb
 
-    if suite in suites.SUITES:
+    if all(part in suites.SUITES for part in suite.split("+")):
         return False
     public = mrb.read_specs().suites
     if suite in public or suite.endswith(".toml"):

@@ -9,6 +9,7 @@ from typing import Protocol
 from gmr.core.errors import DataError
 from gmr.core.tasks import RerankTask, TrainingSet
 from gmr.suites.choosing import choose_tasks
+from gmr.suites.joined import SEPARATOR, join, shares
 
 
 class Source(Protocol):
@@ -142,7 +143,7 @@ def load(
     """The tasks of a suite.
 
     Args:
-        name: a key of ``CATALOGUE``.
+        name: a key of ``CATALOGUE``, or several with "+" between them.
         split: which part of it, one of ``splits(name)``.
         task_types: which of the nine task types; all by default.
         limit: first so many queries of each task; all by default.
@@ -152,11 +153,18 @@ def load(
     Raises:
         DataError: unknown suite, split, task type or task; no data root, or none with the suite's data; damaged data.
     """
-    suite = _suite(name)
-    if split not in suite.splits:
-        raise DataError(f"{name} has no split {split!r}; it has {', '.join(suite.splits)}")
+    known = splits(name)
+    if split not in known:
+        raise DataError(f"{name} has no split {split!r}; it has {', '.join(known)}")
     wanted = task_names(name, split=split, task_types=task_types, names=names)
-    return suite.source().load_tasks(_root(name, data_root), split, wanted, limit=limit)
+    tasks = []
+    for part in _parts(name):
+        source = CATALOGUE[part].source()
+        own = source.task_types(split)
+        chosen = [task for task in wanted if task in own]
+        if chosen:
+            tasks += source.load_tasks(_root(part, data_root), split, chosen, limit=limit)
+    return tasks
 
 
 def task_names(
@@ -171,7 +179,7 @@ def task_names(
     Raises:
         DataError: unknown suite or task type, or a pattern that no task matches.
     """
-    types = _suite(name).source().task_types(split)
+    types = _types(name, split)
     return choose_tasks(types, whose=name, names=names, task_types=task_types)
 
 
@@ -181,37 +189,57 @@ def task_types(name: str, *, split: str = "test") -> Mapping[str, str]:
     Raises:
         DataError: unknown suite.
     """
-    return _suite(name).source().task_types(split)
+    return _types(name, split)
 
 
 def splits(name: str) -> tuple[str, ...]:
-    """The splits of a suite.
+    """The splits of a suite; of several, those that all of them have.
 
     Raises:
         DataError: unknown suite.
     """
-    return _suite(name).splits
+    first, *others = (CATALOGUE[part].splits for part in _parts(name))
+    return tuple(split for split in first if all(split in other for other in others))
 
 
 def training_set(name: str, *, limit: int | None = None, data_root: Path | str | None = None) -> TrainingSet:
-    """The training examples of a suite, made when they are indexed.
+    """The training examples of a suite, or of several with "+" between their names; made when they are indexed.
+
+    Of several suites, a limit takes the same number from each.
 
     Raises:
         DataError: unknown suite, one without training examples, or no data root where it needs one.
     """
-    suite = _suite(name)
-    if suite.training is None:
-        trained = ", ".join(key for key, value in CATALOGUE.items() if value.training is not None)
-        raise DataError(f"{name} has no training examples; these have: {trained}")
-    return suite.training(_root(name, data_root), limit)
+    parts = _parts(name)
+    for part in parts:
+        if CATALOGUE[part].training is None:
+            trained = ", ".join(key for key, value in CATALOGUE.items() if value.training is not None)
+            raise DataError(f"{part} has no training examples; these have: {trained}")
+    sets = []
+    for part, share in zip(parts, shares(limit, len(parts)), strict=True):
+        make = CATALOGUE[part].training
+        if make is not None and share != 0:
+            sets.append(make(_root(part, data_root), share))
+    return sets[0] if len(sets) == 1 else join(sets)
 
 
-def _suite(name: str) -> Suite:
-    if name not in CATALOGUE:
-        near = difflib.get_close_matches(name, CATALOGUE, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise DataError(f"unknown suite {name!r}; there are {', '.join(CATALOGUE)}{hint}")
-    return CATALOGUE[name]
+def _types(name: str, split: str) -> Mapping[str, str]:
+    types: dict[str, str] = {}
+    for part in _parts(name):
+        types |= CATALOGUE[part].source().task_types(split)
+    return types
+
+
+def _parts(name: str) -> list[str]:
+    parts = name.split(SEPARATOR)
+    for part in parts:
+        if part not in CATALOGUE:
+            near = difflib.get_close_matches(part, CATALOGUE, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise DataError(f"unknown suite {part!r}; there are {', '.join(CATALOGUE)}{hint}")
+        if parts.count(part) > 1:
+            raise DataError(f"suite {part!r} is named twice in {name!r}")
+    return parts
 
 
 def _root(name: str, data_root: Path | str | None) -> Path:

@@ -7,7 +7,8 @@ of both are written beside the weights; ``docs/nano.md`` says what came out.
 import argparse
 import logging
 import time
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ import torch
 from gmr.core.environment import versions
 from gmr.core.files import atomic_write_json
 from gmr.modeling.loading import load_model
+from gmr.modeling.model import RerankModel
 from gmr.modeling.saving import save_model
 from gmr.suites.glyphs.naming import NamingExamples
+from gmr.suites.naming import NumberedExamples
 from gmr.train.nano import NanoConfig, build_nano
 from gmr.train.pretrain import PretrainConfig, pretrain
 from gmr.train.run import train
@@ -30,26 +33,45 @@ NAMING = PretrainConfig()
 LAYOUT = PretrainConfig(num_steps=4000, learning_rate=1.5e-3, warmup_steps=50, seed=1)
 
 
-def make_base(folder: Path, nano: NanoConfig) -> Path:
-    """Pre-trains the small model in two stages and saves it in float16 under ``folder``; the model's folder."""
-    model = build_nano(nano, NamingExamples(seed=NAMING.seed).texts(), seed=NAMING.seed)
+@dataclass(frozen=True)
+class Stage:
+    """A stage of pre-training: what is shown, and for how long."""
+
+    name: str
+    examples: NumberedExamples
+    config: PretrainConfig
+
+
+def make_base(folder: Path, name: str, model: RerankModel, nano: NanoConfig, stages: Sequence[Stage]) -> Path:
+    """Pre-trains a model from random weights and saves it in float16 as ``folder/name``; the model's folder."""
     facts: dict[str, Any] = {
         "nano": asdict(nano),
         "num_parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "device": device_name(model.device),
         "threads": torch.get_num_threads(),
         "versions": versions(),
     }
-    for stage, config in (("naming", NAMING), ("layout", LAYOUT)):
-        examples = NamingExamples(seed=config.seed)
+    for stage in stages:
         started = time.monotonic()
-        asked = examples.example if stage == "naming" else examples.in_ranking_layout
-        pretrain(model, asked, config, log_path=folder / f"gmr-nano-base-{stage}.csv")
-        facts[stage] = asdict(config) | {"seconds": round(time.monotonic() - started)}
-    atomic_write_json(folder / "gmr-nano-base.json", facts)
-    save_model(
-        model, folder / "gmr-nano-base", dtype="float16", base_model="random weights", objective="naming"
-    )
-    return folder / "gmr-nano-base"
+        pretrain(model, stage.examples, stage.config, log_path=folder / f"{name}-{stage.name}.csv")
+        facts[stage.name] = asdict(stage.config) | {"seconds": round(time.monotonic() - started)}
+    atomic_write_json(folder / f"{name}.json", facts)
+    save_model(model, folder / name, dtype="float16", base_model="random weights", objective="naming")
+    return folder / name
+
+
+def device_name(device: torch.device) -> str:
+    """What the device is called: the GPU's own name."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+
+
+def make_nano_base(folder: Path) -> Path:
+    """Pre-trains ``gmr-nano-base`` on glyphs in two stages; the model's folder."""
+    nano = NanoConfig()
+    naming, layout = (NamingExamples(seed=config.seed) for config in (NAMING, LAYOUT))
+    stages = (Stage("naming", naming.example, NAMING), Stage("layout", layout.in_ranking_layout, LAYOUT))
+    model = build_nano(nano, naming.texts(), seed=NAMING.seed)
+    return make_base(folder, "gmr-nano-base", model, nano, stages)
 
 
 def make_nano(folder: Path, base: Path) -> Path:
@@ -72,7 +94,7 @@ def main() -> None:
     parser.add_argument("--base", type=Path, help="start from this base instead of making one")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    base = arguments.base or make_base(arguments.folder, NanoConfig())
+    base = arguments.base or make_nano_base(arguments.folder)
     make_nano(arguments.folder, base)
 
 

@@ -5,10 +5,10 @@ it sees, they do.
 """
 
 import csv
+import itertools
 import logging
 import math
 import random
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,10 @@ from tqdm import tqdm
 from gmr.core.items import Text
 from gmr.core.nouns import Document, Query
 from gmr.modeling.model import RerankModel
-from gmr.modeling.precision import fast_products
+from gmr.modeling.precision import float32_products
 from gmr.modeling.processor import Prompt, PromptProcessor
 from gmr.modeling.templates import Control, Slot, Template
-from gmr.suites.glyphs.naming import NamingExample
+from gmr.suites.naming import NamingExample, NumberedExamples
 from gmr.train.optimizers import MuonAdamW, muon_groups
 
 logger = logging.getLogger(__name__)
@@ -44,10 +44,6 @@ NAMING_TEMPLATE = Template(
     max_tokens=512,
 )
 BATCHES_PER_WINDOW = 16
-
-
-# Number of the example -> example
-Examples = Callable[[int], NamingExample]
 
 
 @dataclass(frozen=True)
@@ -84,7 +80,9 @@ class NamingBatches(Dataset[dict[str, Tensor]]):
     batches inside a window is shuffled.
     """
 
-    def __init__(self, examples: Examples, processor: PromptProcessor, config: PretrainConfig) -> None:
+    def __init__(
+        self, examples: NumberedExamples, processor: PromptProcessor, config: PretrainConfig
+    ) -> None:
         self.examples = examples
         self.ranking = processor
         self.naming = PromptProcessor(processor.tokenizer, processor.image_processor, NAMING_TEMPLATE)
@@ -138,12 +136,29 @@ class NamingBatches(Dataset[dict[str, Tensor]]):
         return batches
 
 
+class Windows(Dataset[list[dict[str, Tensor]]]):
+    """The batches by window: whoever prepares one batch of a window has prepared them all."""
+
+    def __init__(self, batches: NamingBatches) -> None:
+        self.batches = batches
+
+    def __len__(self) -> int:
+        return (len(self.batches) + BATCHES_PER_WINDOW - 1) // BATCHES_PER_WINDOW
+
+    def __getitem__(self, window: int) -> list[dict[str, Tensor]]:
+        """The window's batches, in the order of their steps."""
+        first = window * BATCHES_PER_WINDOW
+        return [
+            self.batches[step] for step in range(first, min(first + BATCHES_PER_WINDOW, len(self.batches)))
+        ]
+
+
 def naming_loss(model: RerankModel, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
     """Mean cross entropy of the answers' tokens, and the share of tokens that were the likeliest, both scalars."""
     inputs: dict[str, Any] = {name: tensor for name, tensor in batch.items() if name != "targets"}
     hidden = model.last_hidden_states(**inputs)
     asked = batch["targets"] != -100
-    logits = model.causal_model.lm_head(hidden[asked])
+    logits = model.causal_model.lm_head(hidden[asked]).float()
     targets = batch["targets"][asked]
     return cross_entropy(logits, targets), (logits.argmax(dim=-1) == targets).float().mean()
 
@@ -157,28 +172,36 @@ def learning_rate_factor(step: int, config: PretrainConfig) -> float:
 
 
 def pretrain(
-    model: RerankModel, examples: Examples, config: PretrainConfig, *, log_path: Path, progress: bool = True
+    model: RerankModel,
+    examples: NumberedExamples,
+    config: PretrainConfig,
+    *,
+    log_path: Path,
+    progress: bool = True,
 ) -> None:
-    """Trains the model in place and writes loss and accuracy per ``log_every`` steps as CSV."""
+    """Trains the model in place, on a GPU in bfloat16, and writes loss and accuracy per ``log_every`` steps as CSV."""
     device = next(model.parameters()).device
     groups = muon_groups(model.named_parameters(), weight_decay=config.weight_decay)
     optimiser = MuonAdamW(groups, lr=config.learning_rate)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: learning_rate_factor(step, config))
     batches = NamingBatches(examples, model.processor, config)
-    loader: DataLoader[dict[str, Tensor]] = DataLoader(
-        batches, batch_size=None, shuffle=False, num_workers=config.num_workers
+    loader: DataLoader[list[dict[str, Tensor]]] = DataLoader(
+        Windows(batches), batch_size=None, shuffle=False, num_workers=config.num_workers
     )
     model.train()
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("w", newline="", encoding="utf-8") as file:
         log = csv.writer(file)
         log.writerow(("step", "loss", "token_accuracy", "learning_rate"))
-        bar = tqdm(_numbered(loader), total=config.num_steps, disable=not progress, desc="pre-training")
+        steps = enumerate(itertools.chain.from_iterable(loader))
+        bar = tqdm(steps, total=config.num_steps, disable=not progress, desc="pre-training")
+        half = torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
         for step, batch in bar:
-            with fast_products(device):
+            with float32_products(device), half:
                 loss, accuracy = naming_loss(
                     model, {name: tensor.to(device) for name, tensor in batch.items()}
                 )
+            with float32_products(device):
                 loss.backward()
             torch.nn.utils.clip_grad_norm_(model.parameters(), config.max_grad_norm)
             optimiser.step()
@@ -190,7 +213,3 @@ def pretrain(
                 file.flush()
                 bar.set_postfix(loss=f"{loss.item():.3f}", accuracy=f"{accuracy.item():.3f}")
     model.eval()
-
-
-def _numbered(loader: DataLoader[dict[str, Tensor]]) -> Iterator[tuple[int, dict[str, Tensor]]]:
-    yield from enumerate(loader)

@@ -134,11 +134,12 @@ class DataSection:
     """Training and development data.
 
     Attributes:
-        suite: A suite with a training set, such as ``glyphs``; or
+        suite: A suite with a training set, such as ``glyphs``, or several, such as ``glyphs+emoji``; or
         path: a JSONL file of ``{query, instruction?, positives, negatives, scores?}``.
         root: Folder with the data of a suite that is not embedded.
         dev: Development tasks: ``"suite"`` for the suite's dev split, a folder in BEIR layout, or ``""`` for
             none.
+        dev_names: Patterns of names of the suite's development tasks, such as ``emoji-t2i*``; None is all.
         limit: Use this many training examples; None is all.
         num_positives: Positives per query and step.
         num_negatives: Negatives per query and step.
@@ -151,6 +152,7 @@ class DataSection:
     path: str | None = None
     root: str | None = None
     dev: str = ""
+    dev_names: tuple[str, ...] | None = None
     limit: int | None = None
     num_positives: int = 1
     num_negatives: int = 7

@@ -32,7 +32,9 @@ def load_dev_tasks(recipe: Recipe) -> Sequence[RerankTask]:
     if not recipe.data.dev:
         return []
     if recipe.data.dev == "suite":
-        return suites.load(str(recipe.data.suite), split="dev", data_root=recipe.data.root)
+        return suites.load(
+            str(recipe.data.suite), split="dev", data_root=recipe.data.root, names=recipe.data.dev_names
+        )
     try:
         return [read_beir(Path(recipe.data.dev))]
     except DataError as error:

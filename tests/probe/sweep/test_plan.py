@@ -170,6 +170,10 @@ def test_a_page_that_cannot_be_run_is_refused_by_name(text: str, told: str, tmp_
             "data.dev names none",
         ),
         (
+            '[cells.a]\n[test]\nsuite = "emoji+glyphs"\nsplit = "dev"\n[tuning]\nlearning_rates = [1.0, 2.0]\n',
+            "the test would be the development tasks",
+        ),
+        (
             '[cells.a]\n[test]\nsplit = "dev"\n[tuning]\nlearning_rates = [1.0, 2.0]\n',
             "the test would be the development tasks",
         ),

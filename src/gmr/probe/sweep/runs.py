@@ -14,6 +14,7 @@ from gmr.core.errors import ConfigError, DataError
 from gmr.core.files import digest, sha256_file
 from gmr.probe.sweep.cells import Cell, cells_of, recipe_of
 from gmr.probe.sweep.plan import HeldOutSection, Plan
+from gmr.suites.joined import SEPARATOR
 from gmr.train.recipe import Recipe, flatten
 from gmr.train.record import HARMLESS
 from gmr.train.sources import fingerprint_of
@@ -129,6 +130,8 @@ def facts_of(test: HeldOutSection) -> dict[str, Any]:
 def _dependencies(recipe: Recipe, test: Mapping[str, Any] | None) -> dict[str, Any]:
     """What, changed, makes another run of it: recipe, test, base model, files that are read, and versions."""
     keys = {name: value for name, value in flatten(recipe) if name not in HARMLESS}
+    if keys["data.dev_names"] is None:  # younger than many a finished run, which is what it was
+        del keys["data.dev_names"]
     data = _file_digest(recipe.data.path) if recipe.data.path else None
     # A path says nothing of what lies there, here or where another sweep was started.
     named = [recipe.data.dev, test["folder"] if test else None]
@@ -166,7 +169,8 @@ def _check_tuning(plan: Plan, cell: Cell, recipe: Recipe) -> None:
     where = f"plan {plan.name!r}, cell {cell.name!r}"
     if not recipe.data.dev:
         raise ConfigError(f"{where}: a learning rate is chosen on development tasks, and data.dev names none")
-    same_suite = recipe.data.dev == "suite" and plan.test.folder is None and plan.test.split == "dev"
+    is_of_suites = recipe.data.dev == "suite" and plan.test.folder is None and plan.test.split == "dev"
+    shared = set(str(recipe.data.suite).split(SEPARATOR)) & set(str(plan.test.suite).split(SEPARATOR))
     same_folder = plan.test.folder is not None and str(plan.test.folder) == recipe.data.dev
-    if (same_suite and recipe.data.suite == plan.test.suite) or same_folder:
+    if (is_of_suites and shared) or same_folder:
         raise ConfigError(f"{where}: the test would be the development tasks that choose the learning rate")

@@ -1,10 +1,9 @@
 """Pictures and texts with the words that name them: what the small model is pre-trained on before it ranks anything."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 
-from gmr.core.items import Item, Text, modality, text_of
+from gmr.core.items import Text, modality, text_of
 from gmr.core.tasks import TrainingSet
 from gmr.suites.draws import chance
 from gmr.suites.glyphs.characters import Character, characters
@@ -14,6 +13,7 @@ from gmr.suites.glyphs.operations import Operation, operations
 from gmr.suites.glyphs.plans import query_item
 from gmr.suites.glyphs.training import training_set
 from gmr.suites.glyphs.wording import ENTITIES, INSTRUCTIONS, SCRIPTS, caption, plain_words, spelled_out
+from gmr.suites.naming import NamingExample
 
 # Kinds and how often each is drawn, in parts of 100.
 KINDS: dict[str, int] = {
@@ -29,25 +29,6 @@ KINDS: dict[str, int] = {
 PLACES = ("top left", "top right", "bottom left", "bottom right")
 PAGE_QUESTION = "find where the page shows it"
 FACE_WORDS: dict[str, str] = {"bold": "bold", "italic": "italics"}
-
-
-@dataclass(frozen=True)
-class NamingExample:
-    """Something to look at or read, what is asked, and the words that answer.
-
-    Attributes:
-        instruction: what is asked.
-        item: what is shown, in the query's place.
-        answer: the words to say.
-        document: None, or what stands in the document's place: then the words say what *it* shows.
-        is_document: whether the words are themselves the document that answers the query.
-    """
-
-    instruction: str
-    item: Item
-    answer: str
-    document: Item | None = None
-    is_document: bool = False
 
 
 class NamingExamples:
