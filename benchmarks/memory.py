@@ -1,6 +1,6 @@
 """Peak memory of one training step of one query's group: whole, and in passes as large as a small group.
 
-python -m benchmarks.memory                 about ten minutes of one core, 10 GB of memory
+python -m benchmarks.memory                 about 25 minutes of one core, 10 GB of memory
 
 Every variant runs in a process of its own. *Kept* are the bytes that autograd keeps at the same time, without weights
 and batch; *RSS* is the peak of the process above the loaded model: batch, activations, features and gradients, with
