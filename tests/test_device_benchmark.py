@@ -97,6 +97,14 @@ def test_kept_pages_leave_the_querys_tokens(toy_model: RerankModel) -> None:
     assert work["documents kept"] == len(pairs) * own < work["pictures known"] < work["shared"]
 
 
+@pytest.mark.parametrize(
+    ("wanted", "whether"),
+    [([""], True), (["Cross"], True), (["CrossEncoder, batch 8"], True), (["packed [", "padded"], False)],
+)
+def test_a_peer_is_loaded_where_it_is_timed(wanted: list[str], whether: bool) -> None:
+    assert inference.wants_cross_encoder(wanted) is whether
+
+
 def test_layers_are_compiled_only_inside(toy_model: RerankModel) -> None:
     layers = toy_model.base_model.language_model.layers
 
@@ -136,6 +144,10 @@ def test_without_a_gpu_all_parts_run_in_small(
             assert variant["rms_difference_from_one_at_a_time"] <= 1e-5
             seconds = pages["seconds"][name]["median_s"]
             assert variant["pairs_per_second"] == pytest.approx(pages["num_pairs"] / seconds, rel=0.02)
+    kernels = found["profile"]["pages"]["kernels"]
+    assert "aten::addmm" in {kernel["name"] for kernel in kernels}
+    assert [each["seconds"] for each in kernels] == sorted((k["seconds"] for k in kernels), reverse=True)
+    assert sum(each["seconds"] for each in kernels) <= found["profile"]["pages"]["busy_seconds"] + 1e-3
     steps = found["training, LoRA"]["I->T 1+7"]
     assert all(
         not steps[kind]["failed"] and steps[kind]["times_faster"] for kind in ("plain", "checkpointing")

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from tests.helpers.processors import without_videos
 
-from benchmarks.device import exactness, inference, training
+from benchmarks.device import exactness, inference, profile, training
 from benchmarks.device.models import SIZES, as_reranker, random_backbone
 from benchmarks.device.timing import Device
 from benchmarks.device.workloads import INFERENCE, TRAINING, toy
@@ -29,8 +29,9 @@ Keep = Callable[[], None]
 END_TO_END = "end to end"
 TABLES = ("pixels at hand", END_TO_END)
 PROVED = ("T->T 150", "I->T 256")
-PARTS = ("exactness", "inference", "training")
+PARTS = ("exactness", "inference", "training", "profile")
 TOY = "cpu, toy size"
+SHOWN_KERNELS = 8
 NOT_MEASURED_ON_A_CPU = (
     "speed on any GPU: models, pictures and numbers of candidates are toys here",
     "variable-length kernels, half precision and compiled layers",
@@ -65,6 +66,11 @@ def chosen_of(workloads: tuple[Workload, ...], chosen: argparse.Namespace) -> tu
     return tuple(toy(each) if chosen.toy else each for each in named)
 
 
+def shows_pictures(workload: Workload) -> bool:
+    """Whether there is something to preprocess."""
+    return "i" in workload.query + workload.document
+
+
 def measure_template(
     name: str, template: str, device: Device, chosen: argparse.Namespace, record: Any, *, keep: Keep
 ) -> None:
@@ -72,16 +78,21 @@ def measure_template(
     workloads = [each for each in chosen_of(INFERENCE, chosen) if each.template == template]
     if not workloads:
         return
-    with tempfile.TemporaryDirectory() as temporary:
-        model = as_reranker(random_backbone(name, device), template=template)
-        peer = inference.cross_encoder(model, Path(temporary) / "saved", device)
+    wanted, tables = tuple(chosen.variant or ("",)), chosen.table or TABLES
+    is_compared = inference.wants_cross_encoder(wanted) and any(
+        END_TO_END in tables or not shows_pictures(each) for each in workloads
+    )
+    model = as_reranker(random_backbone(name, device), template=template)
+    peer = None
+    if is_compared:  # to write and read gigabytes takes longer than many a workload
+        with tempfile.TemporaryDirectory() as temporary:
+            peer = inference.cross_encoder(model, Path(temporary) / "saved", device)
     plain = random_backbone(name, device) if peer is None else peer.transformers_model
-    if peer is None:
+    if peer is None and is_compared:
         record["not_measured"].append("CrossEncoder: sentence-transformers is not installed")
     for workload in workloads:
-        has_pictures = "i" in workload.query + workload.document
-        for table in chosen.table or TABLES:
-            if table == END_TO_END and not has_pictures:
+        for table in tables:
+            if table == END_TO_END and not shows_pictures(workload):
                 continue  # the same
             result = inference.measure(
                 model,
@@ -92,7 +103,7 @@ def measure_template(
                 ceiling=record["ceiling_tflops"] * 1e12,
                 batch_tokens=chosen.batch_tokens,
                 end_to_end=table == END_TO_END,
-                wanted=tuple(chosen.variant or ("",)),
+                wanted=wanted,
             )
             record["models"][name].setdefault(f"inference, {table}", {})[workload.name] = result
             keep()
@@ -118,6 +129,17 @@ def measure_model(
     if "inference" in parts:
         for template in dict.fromkeys(each.template for each in INFERENCE):
             measure_template(name, template, device, chosen, record, keep=keep)
+    if "profile" in parts:
+        for workload in chosen_of(INFERENCE, chosen):
+            model = as_reranker(random_backbone(name, device), template=workload.template)
+            result = profile.kernels_of(model, workload, device, batch_tokens=chosen.batch_tokens)
+            found.setdefault("profile", {})[workload.name] = result
+            keep()
+            print(
+                f"{name} {workload.name}: {result['busy_seconds']} of {result['seconds']} s busy", flush=True
+            )
+            for kernel in result["kernels"][:SHOWN_KERNELS]:
+                print(f"  {kernel['seconds']:.4f} s in {kernel['calls']} x {kernel['name']}", flush=True)
     if "training" in parts:
         model = training.trainable(name, device)
         for workload in chosen_of(TRAINING, chosen):

@@ -24,6 +24,7 @@ from gmr.modeling.processor import Prompt
 from gmr.modeling.varlen import BUCKETS, KERNELS, use_kernel
 
 PEER_BATCHES = (8, 16, 32, 64)
+CROSS_ENCODER = "CrossEncoder"
 PADDED, ALONE = "padded, logits_to_keep=1", "one pair at a time"
 UNSHARED, COMPILED = "packed, nothing shared", "packed, compiled"
 STORE_BYTES = 16 * 2**30
@@ -48,7 +49,7 @@ def others(
     if peer is not None:
         sizes = {min(size, len(pairs)): size for size in reversed(PEER_BATCHES)}.values()
         for size in sorted(sizes):
-            runs[f"CrossEncoder, batch {size}"] = lambda size=size: peers.predict(
+            runs[f"{CROSS_ENCODER}, batch {size}"] = lambda size=size: peers.predict(
                 peer, pairs, batch_size=size
             )
     runs[PADDED] = lambda: peers.padded(causal_model, model, pairs)
@@ -152,6 +153,11 @@ def operations(model: RerankModel, prompts: Sequence[Prompt]) -> dict[str, int]:
     }
 
 
+def wants_cross_encoder(wanted: Sequence[str]) -> bool:
+    """Whether one of these beginnings of names is that of a variant of `CrossEncoder`."""
+    return any(CROSS_ENCODER.startswith(each) or each.startswith(CROSS_ENCODER) for each in wanted)
+
+
 def measure(
     model: RerankModel,
     workload: Workload,
@@ -198,7 +204,7 @@ def measure(
     work = operations(model, model.processor.encode_many(pairs))
     of_variant = {KNOWN: "pictures known", KEPT: "documents kept"}
     reference = scores.get(ALONE)
-    cross = [value for name, value in seconds.items() if name.startswith("Cross")]
+    cross = [value for name, value in seconds.items() if name.startswith(CROSS_ENCODER)]
     best = [value for name, value in seconds.items() if name in theirs]
     return {
         "num_pairs": len(pairs),
