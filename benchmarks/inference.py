@@ -50,7 +50,7 @@ def ours(model: RerankModel, workload: Workload) -> Runs:
     runs: Runs = {"packed": lambda: score_pairs(model, as_new(pairs), engine="packed")}
     if not workload.is_large:
         runs["our padded pairs"] = lambda: score_pairs(model, as_new(pairs), engine="padded")
-    if "i" in workload.query + workload.document:
+    if workload.shows_pictures:
         store = FeatureStore(2**30)
         runs[KNOWN] = lambda: score_pairs(model, as_new(pairs), engine="packed", store=store)
     if KEPT in workload.bars:

@@ -46,6 +46,11 @@ class Workload:
         """Whether one turn takes so long that only what is asked for is timed."""
         return self.picture == PAGE
 
+    @property
+    def shows_pictures(self) -> bool:
+        """Whether there is something to preprocess."""
+        return "i" in self.query + self.document
+
     def pairs(self) -> list[tuple[Query, Document]]:
         """The pairs, the same in every process."""
         rng = np.random.default_rng(sum(map(ord, self.name)))

@@ -66,11 +66,6 @@ def chosen_of(workloads: tuple[Workload, ...], chosen: argparse.Namespace) -> tu
     return tuple(toy(each) if chosen.toy else each for each in named)
 
 
-def shows_pictures(workload: Workload) -> bool:
-    """Whether there is something to preprocess."""
-    return "i" in workload.query + workload.document
-
-
 def measure_template(
     name: str, template: str, device: Device, chosen: argparse.Namespace, record: Any, *, keep: Keep
 ) -> None:
@@ -80,7 +75,7 @@ def measure_template(
         return
     wanted, tables = tuple(chosen.variant or ("",)), chosen.table or TABLES
     is_compared = inference.wants_cross_encoder(wanted) and any(
-        END_TO_END in tables or not shows_pictures(each) for each in workloads
+        END_TO_END in tables or not each.shows_pictures for each in workloads
     )
     model = as_reranker(random_backbone(name, device), template=template)
     peer = None
@@ -92,7 +87,7 @@ def measure_template(
         record["not_measured"].append("CrossEncoder: sentence-transformers is not installed")
     for workload in workloads:
         for table in tables:
-            if table == END_TO_END and not shows_pictures(workload):
+            if table == END_TO_END and not workload.shows_pictures:
                 continue  # the same
             result = inference.measure(
                 model,

@@ -75,7 +75,7 @@ def ours(
     runs["forked"] = lambda: score(engine="forked")
     for kernel in kernels(model, device):
         runs[f"packed [{kernel}]"] = lambda kernel=kernel: score(kernel, engine="packed")
-    if "i" in workload.query + workload.document:
+    if workload.shows_pictures:
         store = FeatureStore(STORE_BYTES)
         runs[KNOWN] = lambda: score(engine="packed", store=store)
     if KEPT in workload.bars:
@@ -186,8 +186,7 @@ def measure(
     """
     pairs = workload.pairs()
     keep_pixels(model, kept=not end_to_end)
-    has_pictures = "i" in workload.query + workload.document
-    theirs = others(None if has_pictures and not end_to_end else peer, causal_model, model, pairs)
+    theirs = others(None if workload.shows_pictures and not end_to_end else peer, causal_model, model, pairs)
     every = {**theirs, **ours(model, workload, device, batch_tokens=batch_tokens)}
     runs = {name: run for name, run in every.items() if name.startswith(wanted)}
     scores: dict[str, Any] = {}

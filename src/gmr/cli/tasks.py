@@ -184,8 +184,9 @@ def _is_public(suite: str) -> bool:
     """
     from gmr import suites
     from gmr.suites import mrb
+    from gmr.suites.joined import parts_of
 
-    if all(part in suites.SUITES for part in suite.split("+")):
+    if all(part in suites.SUITES for part in parts_of(suite)):
         return False
     public = mrb.read_specs().suites
     if suite in public or suite.endswith(".toml"):

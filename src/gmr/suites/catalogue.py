@@ -9,7 +9,7 @@ from typing import Protocol
 from gmr.core.errors import DataError
 from gmr.core.tasks import RerankTask, TrainingSet
 from gmr.suites.choosing import choose_tasks
-from gmr.suites.joined import SEPARATOR, join, shares
+from gmr.suites.joined import join, parts_of, shares
 
 
 class Source(Protocol):
@@ -231,7 +231,7 @@ def _types(name: str, split: str) -> Mapping[str, str]:
 
 
 def _parts(name: str) -> list[str]:
-    parts = name.split(SEPARATOR)
+    parts = parts_of(name)
     for part in parts:
         if part not in CATALOGUE:
             near = difflib.get_close_matches(part, CATALOGUE, n=1)

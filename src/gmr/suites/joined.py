@@ -14,6 +14,11 @@ from gmr.core.tasks import TrainingExample, TrainingSet
 SEPARATOR = "+"
 
 
+def parts_of(name: str) -> list[str]:
+    """The names of the suites that are joined in ``name``."""
+    return name.split(SEPARATOR)
+
+
 class JoinedExamples(Sequence[TrainingExample]):
     """Examples of several sequences, one after another; each is made when it is indexed."""
 

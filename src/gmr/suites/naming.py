@@ -1,16 +1,14 @@
-"""Words that a model is to say before it ranks: the answers of a training set, whichever side they stand on."""
+"""Words that a model is to say before it ranks: the documents that answer the queries of a training set."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from gmr.core.errors import DataError
 from gmr.core.items import Item, modality, text_of
-from gmr.core.tasks import TrainingExample, TrainingSet
+from gmr.core.tasks import TrainingSet
 from gmr.suites.draws import chance
 
-# A picture may be called by its query only where the language of the query is no secret and no other picture answers it
-# as well: these tasks ask in English, with one picture a document.
-NAMED_BY_QUERIES = ("emoji-t2i", "emoji-t2it", "stamps-t2i")
-QUESTION = "say what it shows"
+MOST_ATTEMPTS = 1000
 
 
 @dataclass(frozen=True)
@@ -36,10 +34,9 @@ NumberedExamples = Callable[[int], NamingExample]
 
 
 class AnswersOf:
-    """Examples by seed and number, from the training examples of a suite.
+    """Examples by seed and number, from the training examples of a suite: from the query, the document is to be said.
 
-    Where documents are texts, the document is to be said from the query; where they are pictures and the query is
-    their name, the name from the picture. Training examples that are neither are passed over.
+    Training examples whose documents are not texts are passed over.
 
     Args:
         training_set: where they come from.
@@ -51,14 +48,20 @@ class AnswersOf:
         self._seed = seed
 
     def example(self, number: int) -> NamingExample:
-        """The example of that number."""
-        attempt = 0
-        while True:
+        """The example of that number.
+
+        Raises:
+            DataError: hardly any training example, or none, has something to say.
+        """
+        for attempt in range(MOST_ATTEMPTS):
             place = chance("answers", self._seed, number, attempt, out_of=len(self._examples))
-            found = _named(self._examples[place])
-            if found is not None:
-                return found
-            attempt += 1
+            example = self._examples[place]
+            document = example.positives[0].item
+            if modality(document) == "t":
+                return NamingExample(
+                    example.query.instruction or "", example.query.item, text_of(document), is_document=True
+                )
+        raise DataError(f"of {MOST_ATTEMPTS} training examples none has a text to say")
 
     def texts(self, *, num_examples: int) -> list[str]:
         """Texts of so many training examples, spread evenly: what a tokenizer is trained on."""
@@ -74,13 +77,3 @@ class AnswersOf:
 def in_turn(kinds: Sequence[NumberedExamples]) -> NumberedExamples:
     """Examples of several kinds, each as often as the others."""
     return lambda number: kinds[number % len(kinds)](number)
-
-
-def _named(example: TrainingExample) -> NamingExample | None:
-    document = example.positives[0].item
-    if modality(document) == "t":
-        instruction = example.query.instruction or ""
-        return NamingExample(instruction, example.query.item, text_of(document), is_document=True)
-    if example.pool in NAMED_BY_QUERIES:
-        return NamingExample(QUESTION, document, text_of(example.query.item))
-    return None

@@ -14,7 +14,7 @@ from gmr.core.errors import ConfigError, DataError
 from gmr.core.files import digest, sha256_file
 from gmr.probe.sweep.cells import Cell, cells_of, recipe_of
 from gmr.probe.sweep.plan import HeldOutSection, Plan
-from gmr.suites.joined import SEPARATOR
+from gmr.suites.joined import parts_of
 from gmr.train.recipe import Recipe, flatten
 from gmr.train.record import HARMLESS
 from gmr.train.sources import fingerprint_of
@@ -170,7 +170,7 @@ def _check_tuning(plan: Plan, cell: Cell, recipe: Recipe) -> None:
     if not recipe.data.dev:
         raise ConfigError(f"{where}: a learning rate is chosen on development tasks, and data.dev names none")
     is_of_suites = recipe.data.dev == "suite" and plan.test.folder is None and plan.test.split == "dev"
-    shared = set(str(recipe.data.suite).split(SEPARATOR)) & set(str(plan.test.suite).split(SEPARATOR))
+    shared = set(parts_of(str(recipe.data.suite))) & set(parts_of(str(plan.test.suite)))
     same_folder = plan.test.folder is not None and str(plan.test.folder) == recipe.data.dev
     if (is_of_suites and shared) or same_folder:
         raise ConfigError(f"{where}: the test would be the development tasks that choose the learning rate")
