@@ -107,6 +107,9 @@ def test_two_writers_that_are_killed_lose_nothing_they_were_told_is_there(tmp_pa
         ]
         for writer in writers:
             writer.start()
+        deadline = time.monotonic() + 60  # on a busy machine a writer starts late
+        while time.monotonic() < deadline and not all(log.is_file() and log.stat().st_size for log in logs):
+            time.sleep(0.01)
         time.sleep(0.4 + 0.13 * round_)
         for writer in writers:
             os.kill(writer.pid, signal.SIGKILL)
