@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 
 from gmr.modeling import lean_attention
-from gmr.modeling.packed_attention import packed_attention, to_device
+from gmr.modeling.device_layout import to_device
+from gmr.modeling.packed_attention import packed_attention
 from gmr.modeling.packing import Span, lay_out
 from tests.modeling.dense import dense_attention
 

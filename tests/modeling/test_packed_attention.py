@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from gmr.core.errors import ModelError
 from gmr.inference.planner import parts_of
-from gmr.modeling import packed_attention as attention_module
-from gmr.modeling import packing, self_check
+from gmr.modeling import attention, device_layout, packing, prefix_attention, self_check
 from gmr.modeling.adapters import add_lora
+from gmr.modeling.device_layout import to_device
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
-from gmr.modeling.packed_attention import packed_attention, to_device
+from gmr.modeling.packed_attention import packed_attention
 from gmr.modeling.packed_batch import collate_packed
 from gmr.modeling.packing import Part, Span, lay_out, pack
 from gmr.modeling.self_check import check_packed
@@ -99,13 +99,22 @@ spans = st.lists(
 @given(
     groups=spans,
     cost=st.sampled_from([0, 50, 16_384, None]),
+    short=st.sampled_from([0, 40, 65_536]),
+    scores=st.sampled_from([1, 200, 500_000]),
     heads=st.sampled_from([(2, 2), (4, 2)]),
     num_kept=st.sampled_from([0, 3]),
 )
 def test_attention_is_that_of_a_dense_mask(
-    groups: list[tuple[int, list[int]]], cost: int | None, heads: tuple[int, int], num_kept: int
+    groups: list[tuple[int, list[int]]],
+    cost: int | None,
+    short: int,
+    scores: int,
+    heads: tuple[int, int],
+    num_kept: int,
 ) -> None:
     """Any prefixes and lengths, any cut into calls or a kernel: the same as one call with the whole mask written out.
+
+    With and without gradients, which is computed in other ways.
 
     With kept tokens the first group's prefix is kept and not a part of the sequence.
     """
@@ -140,17 +149,22 @@ def test_attention_is_that_of_a_dense_mask(
     module.layer_idx = 0  # type: ignore[assignment]
     with pytest.MonkeyPatch.context() as patch, cpu_kernel() if cost is None else nullcontext():
         patch.setattr(packing, "CALL_COST", cost)
+        patch.setattr(attention, "MAX_WRITTEN_OUT", short)
+        patch.setattr(prefix_attention, "MAX_SCORES", scores)
         layout = to_device(
             lay_out(found, num_tokens=tokens, num_kept=num_kept),
             torch.device("cpu"),
             read=(layers,) if num_kept else (),  # type: ignore[arg-type]
         )
-        own = (states[:, :, num_kept:] for states in (keys, values))
+        own = [states[:, :, num_kept:] for states in (keys, values)]
         output, _ = packed_attention(module, query, *own, None, packed_layout=layout)
+        with torch.inference_mode():
+            inferred, _ = packed_attention(module, query, *own, None, packed_layout=layout)
     expected = torch.nn.functional.scaled_dot_product_attention(
         query, keys, values, attn_mask=mask, enable_gqa=heads[0] != heads[1]
     ).transpose(1, 2)
     torch.testing.assert_close(output, expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(inferred, expected, atol=1e-5, rtol=1e-5)
     wanted, got = (
         torch.autograd.grad((each * torch.arange(4)).sum(), (query, keys, values), retain_graph=True)
         for each in (expected, output)
@@ -214,7 +228,7 @@ def wrong_positions(monkeypatch: Patch) -> None:
 
 def wrong_cache(monkeypatch: Patch) -> None:
     """What is kept is one token off."""
-    original = attention_module.to_device
+    original = device_layout.to_device
 
     def shifted(layout: Any, device: Any, *, read: Any = (), write: Any = ()) -> Any:
         return original(layout, device, read=read, write=tuple((at + 1, n, store) for at, n, store in write))

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save
 
 from gmr.core.errors import DataError
 from gmr.core.files import atomic_write_bytes
-from gmr.modeling.packed_attention import KeptLayers
+from gmr.modeling.device_layout import KeptLayers
 
 logger = logging.getLogger(__name__)
 

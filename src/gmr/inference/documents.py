@@ -9,7 +9,7 @@ import numpy as np
 
 from gmr.inference.document_folder import DocumentFolder
 from gmr.inference.stores import ByteBoundedStore
-from gmr.modeling.packed_attention import KeptLayers
+from gmr.modeling.device_layout import KeptLayers
 from gmr.modeling.packing import cut_prompt
 from gmr.modeling.processor import Prompt
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gmr.inference.documents import prefix_key
 from gmr.inference.engine import Engine, Pass
-from gmr.modeling.packed_attention import KeptLayers, to_device
+from gmr.modeling.device_layout import KeptLayers, to_device
 from gmr.modeling.packed_batch import collate_packed
 from gmr.modeling.packing import Part, cut_prompt, pack
 from gmr.modeling.processor import Prompt

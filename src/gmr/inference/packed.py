@@ -9,7 +9,7 @@ from gmr.core.errors import ModelError
 from gmr.inference.documents import prefix_key
 from gmr.inference.engine import Engine, Pass
 from gmr.inference.planner import Piece, SharedGroup, plan_passes, share_prefixes
-from gmr.modeling.packed_attention import KeptLayers, to_device
+from gmr.modeling.device_layout import KeptLayers, to_device
 from gmr.modeling.packed_batch import collate_packed
 from gmr.modeling.packing import Part, pack
 

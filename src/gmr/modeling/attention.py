@@ -16,6 +16,11 @@ MAX_WRITTEN_OUT = 65_536
 MAX_WRITTEN_OUT_IN_TRAINING = 16_384
 
 
+def is_short(queries: int, keys: int) -> bool:
+    """Whether the formula is written out for rows of so many queries and keys, float32 on a CPU."""
+    return queries * keys <= (MAX_WRITTEN_OUT_IN_TRAINING if torch.is_grad_enabled() else MAX_WRITTEN_OUT)
+
+
 def attend(
     query: Tensor,
     key: Tensor,
@@ -39,8 +44,7 @@ def attend(
         dropout: probability of dropping an attention weight.
     """
     shares_heads = query.shape[1] != key.shape[1]
-    limit = MAX_WRITTEN_OUT_IN_TRAINING if torch.is_grad_enabled() else MAX_WRITTEN_OUT
-    short = query.shape[2] * key.shape[2] <= limit
+    short = is_short(query.shape[2], key.shape[2])
     if query.device.type != "cpu" or not short or query.dtype != torch.float32:
         output: Tensor = scaled_dot_product_attention(
             query,

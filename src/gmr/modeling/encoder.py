@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from transformers import Cache
 
 from gmr.core.errors import ModelError
+from gmr.modeling.device_layout import DeviceLayout
 from gmr.modeling.heads import HeadConfig
 from gmr.modeling.model import RerankModel, mask_of
-from gmr.modeling.packed_attention import DeviceLayout
 from gmr.modeling.vision_features import PictureFeatures
 
 

@@ -11,9 +11,10 @@ from transformers import Cache
 
 from gmr.core.errors import ModelError
 from gmr.modeling.backbones import PLAIN_LAYERS, Backbone, backbone_facts, layer_types
+from gmr.modeling.device_layout import DeviceLayout, to_device
 from gmr.modeling.heads import HeadConfig
 from gmr.modeling.last_rows import follow_last_rows, only_rows
-from gmr.modeling.packed_attention import DeviceLayout, to_device, use_packed_attention
+from gmr.modeling.packed_attention import use_packed_attention
 from gmr.modeling.packing import Layout
 from gmr.modeling.positions import picture_positions
 from gmr.modeling.vision_attention import use_windowed_attention

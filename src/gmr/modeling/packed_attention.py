@@ -1,7 +1,5 @@
 """Attention over a packed sequence in which prompts share prefixes; without a layout it is the plain one."""
 
-from dataclasses import dataclass, field
-from functools import cached_property
 from typing import Any
 
 import torch
@@ -10,101 +8,16 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from gmr.modeling.attention import attend
+from gmr.modeling.attention import attend, is_short
 from gmr.modeling.backbones import Backbone
+from gmr.modeling.device_layout import Call, DeviceLayout, Keys
 from gmr.modeling.lean_attention import LeanAttention
-from gmr.modeling.packing import Layout
-from gmr.modeling.varlen import BUCKETS, KERNELS, Bounds, kernel_for
+from gmr.modeling.prefix_attention import attend_after_prefixes
+from gmr.modeling.varlen import BUCKETS, KERNELS, kernel_for
 
 PACKED_ATTENTION = "gmr_packed"
 # Keyword arguments by which a model asks for attention that is not the plain causal one.
 OTHER_KINDS = ("sliding_window", "softcap", "s_aux", "position_bias")
-
-# Keys and values by layer, each (tokens, heads, width), after rotation.
-KeptLayers = dict[int, tuple[Tensor, Tensor]]
-
-
-@dataclass(frozen=True)
-class Call:
-    """A ``Bucket`` as tensors on the model's device."""
-
-    queries: Tensor
-    keys: Tensor
-    mask: Tensor | None
-    real: Tensor | None
-    num_rows: int
-
-
-@dataclass(frozen=True)
-class JoinedCall:
-    """A ``Joined`` as tensors on the model's device."""
-
-    keys: Tensor | None
-    bounds: Bounds
-
-
-@dataclass(frozen=True)
-class DeviceLayout:
-    """A ``Layout`` on the model's device, with the keys and values that are kept from and for other sequences.
-
-    Attributes:
-        layout: who attends to whom.
-        device: where its tensors go when the first layer asks for them.
-        read: kept prefixes of the sequence, in the order of their parts.
-        write: place and length, among the keys, of prefixes to keep, and where to put them.
-    """
-
-    layout: Layout
-    device: torch.device
-    read: tuple[KeptLayers, ...] = ()
-    write: tuple[tuple[int, int, KeptLayers], ...] = field(default=())
-
-    @cached_property
-    def calls(self) -> tuple[Call, ...]:
-        """The calls of SDPA."""
-        return tuple(
-            Call(
-                self._tensor(bucket.queries.reshape(-1)),
-                self._tensor(bucket.keys.reshape(-1)),
-                None if bucket.mask is None else self._tensor(bucket.mask),
-                None if bucket.real is None else self._tensor(bucket.real),
-                len(bucket.queries),
-            )
-            for bucket in self.layout.buckets
-        )
-
-    @cached_property
-    def order(self) -> Tensor:
-        """``(tokens,)`` where each token's output stands among the calls' outputs."""
-        return self._tensor(self.layout.order)
-
-    @cached_property
-    def joined(self) -> JoinedCall:
-        """The one call of a variable-length kernel."""
-        joined = self.layout.joined
-        return JoinedCall(
-            None if joined.keys is None else self._tensor(joined.keys),
-            Bounds(
-                self._tensor(joined.query_bounds),
-                self._tensor(joined.key_bounds),
-                joined.longest_query,
-                joined.longest_key,
-            ),
-        )
-
-    def _tensor(self, values: Any) -> Tensor:
-        return torch.from_numpy(values).to(self.device, non_blocking=True)
-
-
-def to_device(
-    layout: Layout,
-    device: torch.device,
-    *,
-    read: tuple[KeptLayers, ...] = (),
-    write: tuple[tuple[int, int, KeptLayers], ...] = (),
-) -> DeviceLayout:
-    """The layout for a model on ``device``; ``read`` and ``write`` as for `DeviceLayout`."""
-    return DeviceLayout(layout, device, read, write)
 
 
 def use_packed_attention(causal_model: Any, facts: Backbone) -> None:
@@ -176,30 +89,31 @@ def packed_attention(
     if dropout or asked or attention_mask is not None:
         found = ", ".join([*asked, *["dropout"] * bool(dropout), *["a mask"] * (attention_mask is not None)])
         raise NotImplementedError(f"packed attention is plain causal attention; the model asks for {found}")
-    states = [_flat(tensor) for tensor in (query, key, value)]
+    query, key, value = (_flat(tensor) for tensor in (query, key, value))
     layer = int(module.layer_idx)  # type: ignore[arg-type]
-    if packed_layout.read:
-        for index in (1, 2):
-            kept = [store[layer][index - 1] for store in packed_layout.read]
-            states[index] = torch.cat([*kept, states[index]])
     for place, length, store in packed_layout.write:
-        store[layer] = (states[1][place : place + length].clone(), states[2][place : place + length].clone())
+        own = slice(place - packed_layout.layout.num_kept, place - packed_layout.layout.num_kept + length)
+        store[layer] = (key[own].clone(), value[own].clone())
+    keys = Keys([store[layer] for store in packed_layout.read], (key, value))
     # Under autocast SDPA would cast by itself; queries and keys are float32 there after rotation, values are not.
     dtype, kernel = kernel_for(query)
     if kernel != BUCKETS:
         joined = packed_layout.joined
+        key, value = keys.together
         if joined.keys is not None:
-            states[1:] = [_take(tensor, joined.keys) for tensor in states[1:]]
-        query, key, value = (tensor.to(dtype) for tensor in states)
+            key, value = (_take(tensor, joined.keys) for tensor in (key, value))
+        query, key, value = (tensor.to(dtype) for tensor in (query, key, value))
         output = KERNELS[kernel].attend(query, key, value, joined.bounds, is_causal=True, scaling=scaling)
-        return output.unsqueeze(0), None
-    if torch.is_grad_enabled() and query.device.type == "cpu" and dtype == torch.float32:
+    elif query.device.type != "cpu" or dtype != torch.float32:
+        calls, order = packed_layout.calls, packed_layout.order
+        output = _in_order([_attend(call, query, *keys.together, scaling) for call in calls], order)
+    elif torch.is_grad_enabled():
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-        lean: Tensor = LeanAttention.apply(packed_layout.calls, packed_layout.order, scale, *states)
-        return lean.unsqueeze(0), None
-    outputs = [_attend(call, *states, scaling=scaling) for call in packed_layout.calls]
-    together = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
-    return together.index_select(0, packed_layout.order).unsqueeze(0), None
+        output = LeanAttention.apply(packed_layout.calls, packed_layout.order, scale, query, *keys.together)
+    else:
+        calls, order = packed_layout.calls_by_prefix, packed_layout.order_by_prefix
+        output = _in_order([_attend_by_prefix(call, query, keys, scaling) for call in calls], order)
+    return output.unsqueeze(0), None
 
 
 def _is_special(options: dict[str, Any]) -> bool:
@@ -211,22 +125,43 @@ def _flat(states: Tensor) -> Tensor:
     return states[0].transpose(0, 1)
 
 
-def _attend(call: Call, query: Tensor, key: Tensor, value: Tensor, *, scaling: float | None) -> Tensor:
+def _in_order(outputs: list[Tensor], order: Tensor) -> Tensor:
+    together = outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+    return together.index_select(0, order)
+
+
+def _attend(call: Call, query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
     """Outputs of a call's real queries, ``(real, heads, width)``."""
-
-    def rows(states: Tensor, places: Tensor) -> Tensor:
-        chosen: Tensor = _take(states, places).unflatten(0, (call.num_rows, -1)).transpose(1, 2)
-        return chosen
-
     output = attend(
-        rows(query, call.queries),
-        rows(key, call.keys),
-        rows(value, call.keys),
+        _rows(call, query, call.queries).transpose(1, 2),
+        _rows(call, key, call.keys).transpose(1, 2),
+        _rows(call, value, call.keys).transpose(1, 2),
         mask=call.mask,
         is_causal=True,
         scaling=scaling,
     )
-    flat = output.transpose(1, 2).flatten(0, 1)
+    return _real(call, output.transpose(1, 2))
+
+
+def _attend_by_prefix(call: Call, query: Tensor, keys: Keys, scaling: float | None) -> Tensor:
+    """The same, in inference on a CPU, without copies of prefixes where rows are short."""
+    bucket = call.bucket
+    if not bucket.prefixes or not is_short(bucket.length, bucket.prefix_length + bucket.length):
+        return _attend(call, query, *keys.together, scaling)
+    prefixes = [(number, *keys.at(start, length)) for number, start, length in bucket.prefixes]
+    query, key, value = (_rows(call, tensor, call.queries) for tensor in (query, *keys.own))
+    return _real(call, attend_after_prefixes(query, key, value, prefixes, scaling=scaling))
+
+
+def _rows(call: Call, states: Tensor, places: Tensor) -> Tensor:
+    """``(rows, length, heads, width)``."""
+    chosen: Tensor = _take(states, places).unflatten(0, (call.num_rows, -1))
+    return chosen
+
+
+def _real(call: Call, output: Tensor) -> Tensor:
+    """Outputs of real queries, ``(real, heads, width)``, from those of all rows, ``(rows, length, heads, width)``."""
+    flat = output.flatten(0, 1)
     return flat if call.real is None else flat.index_select(0, call.real)
 
 

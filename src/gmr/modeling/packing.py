@@ -9,6 +9,7 @@ template: prompts share what their token ids and pictures have in common from th
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 
 import numpy as np
 import numpy.typing as npt
@@ -58,19 +59,77 @@ class Span:
 
 @dataclass(frozen=True)
 class Bucket:
-    """Spans of similar length: the rows of one attention call.
+    """Spans of similar length: the rows of one attention call. Each form of it is worked out when it is asked for.
 
     Attributes:
-        queries: ``(rows, length)`` places in the sequence; a short row repeats its last token.
-        keys: ``(rows, keys)`` places among kept tokens and sequence, prefix first.
-        mask: ``(rows or 1, 1, length, keys)`` bool, True where a query sees a key; None: causal, no prefix.
-        real: ``(real,)`` places in the flattened ``queries`` that are no repetition; None: all are.
+        spans: its rows.
+        num_kept: kept tokens in front of the sequence's own keys.
     """
 
-    queries: Indices
-    keys: Indices
-    mask: npt.NDArray[np.bool_] | None
-    real: Indices | None
+    spans: tuple[Span, ...]
+    num_kept: int = 0
+
+    @property
+    def length(self) -> int:
+        """Queries of a row."""
+        return max(span.length for span in self.spans)
+
+    @property
+    def prefix_length(self) -> int:
+        """Keys of a row before its own."""
+        return max(span.prefix_length for span in self.spans)
+
+    @cached_property
+    def queries(self) -> Indices:
+        """``(rows, length)`` places in the sequence; a short row repeats its last token."""
+        starts, lengths = self._column("start"), self._column("length")
+        return starts + np.minimum(np.arange(self.length), lengths - 1)
+
+    @cached_property
+    def real(self) -> Indices | None:
+        """``(real,)`` places in the flattened ``queries`` that are no repetition; None: all are."""
+        lengths = self._column("length")
+        if lengths.min() == self.length:
+            return None
+        return np.flatnonzero((np.arange(self.length) < lengths).reshape(-1))
+
+    @cached_property
+    def keys(self) -> Indices:
+        """``(rows, keys)`` places among kept tokens and sequence, prefix first."""
+        own = self.queries + self.num_kept
+        if not self.prefix_length:
+            return own
+        steps = np.minimum(np.arange(self.prefix_length), self._column("prefix_length") - 1)
+        return np.concatenate([self._column("prefix_start") + steps, own], axis=1)
+
+    @cached_property
+    def mask(self) -> npt.NDArray[np.bool_] | None:
+        """``(rows or 1, 1, length, keys)``, True where a query sees a key; None: causal, no prefix."""
+        if not self.prefix_length:
+            return None
+        lengths = self._column("prefix_length")
+        # Padding at the end of a row needs no mask: only padding comes after it.
+        causal = np.tri(self.length, dtype=bool)[None]
+        is_prefix = np.arange(self.prefix_length)[None, None] < lengths[..., None]
+        if lengths.min() == self.prefix_length:
+            is_prefix = is_prefix[:1]
+        rows = len(is_prefix)
+        parts = (
+            np.broadcast_to(is_prefix, (rows, self.length, self.prefix_length)),
+            np.broadcast_to(causal, (rows, self.length, self.length)),
+        )
+        return np.concatenate(parts, axis=2)[:, None]
+
+    @cached_property
+    def prefixes(self) -> tuple[tuple[int, int, int], ...]:
+        """Number of rows, place and length of the prefixes, as neighbouring rows share them; empty without prefixes."""
+        if not self.prefix_length:
+            return ()
+        found = groupby((span.prefix_start, span.prefix_length) for span in self.spans)
+        return tuple((len(list(rows)), start, length) for (start, length), rows in found)
+
+    def _column(self, name: str) -> Indices:
+        return np.array([[getattr(span, name)] for span in self.spans])
 
 
 @dataclass(frozen=True)
@@ -95,7 +154,7 @@ class Joined:
 
 @dataclass(frozen=True)
 class Layout:
-    """Who attends to whom in a packed sequence, for both ways to compute it: each is worked out when it is asked for.
+    """Who attends to whom in a packed sequence, for all ways to compute it: each is worked out when it is asked for.
 
     Attributes:
         spans: who attends to whom; in order, every token of the sequence in one of them.
@@ -111,16 +170,32 @@ class Layout:
     def buckets(self) -> tuple[Bucket, ...]:
         """Attention calls, few and with little padding; together their real queries are every token once."""
         return tuple(
-            _bucket([self.spans[index] for index in row], self.num_kept) for row in _similar(self.spans)
+            Bucket(tuple(self.spans[index] for index in row), self.num_kept) for row in _similar(self.spans)
         )
 
     @cached_property
     def order(self) -> Indices:
         """``(tokens,)`` for each token of the sequence its place among the buckets' real queries, in order."""
+        return self._order_after(self.buckets)
+
+    @cached_property
+    def by_prefix(self) -> tuple[Bucket, ...]:
+        """The buckets with rows of the same prefix side by side."""
+        return tuple(
+            Bucket(tuple(sorted(bucket.spans, key=lambda span: span.prefix_start)), self.num_kept)
+            for bucket in self.buckets
+        )
+
+    @cached_property
+    def order_by_prefix(self) -> Indices:
+        """``order`` for them."""
+        return self._order_after(self.by_prefix)
+
+    def _order_after(self, buckets: Sequence[Bucket]) -> Indices:
         flat = np.concatenate(
             [
                 bucket.queries.reshape(-1) if bucket.real is None else bucket.queries.reshape(-1)[bucket.real]
-                for bucket in self.buckets
+                for bucket in buckets
             ]
         )
         order = np.empty(self.num_tokens, dtype=np.int64)
@@ -313,33 +388,3 @@ def _similar(spans: Sequence[Span]) -> list[list[int]]:
         buckets.append([index])
         waste, area, shortest, longest = 0, own, span.prefix_length, span.prefix_length
     return buckets
-
-
-def _bucket(spans: Sequence[Span], num_kept: int) -> Bucket:
-    starts = np.array([[span.start] for span in spans])
-    lengths = np.array([[span.length] for span in spans])
-    prefix_starts = np.array([[span.prefix_start] for span in spans])
-    prefix_lengths = np.array([[span.prefix_length] for span in spans])
-    length, prefix_length = int(lengths.max()), int(prefix_lengths.max())
-    steps = np.arange(length)
-    queries = starts + np.minimum(steps, lengths - 1)
-    real = None if lengths.min() == length else np.flatnonzero((steps < lengths).reshape(-1))
-    keys = queries + num_kept
-    mask = None
-    if prefix_length:
-        before = np.arange(prefix_length)
-        keys = np.concatenate([prefix_starts + np.minimum(before, prefix_lengths - 1), keys], axis=1)
-        # Padding at the end of a row needs no mask: only padding comes after it.
-        causal = np.tri(length, dtype=bool)[None]
-        is_prefix = before[None, None] < prefix_lengths[..., None]
-        if prefix_lengths.min() == prefix_length:
-            is_prefix = is_prefix[:1]
-        rows = len(is_prefix)
-        mask = np.concatenate(
-            [
-                np.broadcast_to(is_prefix, (rows, length, prefix_length)),
-                np.broadcast_to(causal, (rows, length, length)),
-            ],
-            axis=2,
-        )[:, None]
-    return Bucket(queries, keys, mask, real)
