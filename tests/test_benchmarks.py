@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from benchmarks import attention, inference, models, packing, training, workloads
+from benchmarks import attention, inference, models, packing, passes, training, workloads
 
 
 @pytest.fixture
@@ -68,6 +68,17 @@ def test_attention(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(result["attention (2, 2, 3, 4, 8)"]) == {
         f"{name}, {precision}" for name in ("sdpa", "written out") for precision in ("highest", "medium")
     }
+
+
+def test_passes(small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = tmp_path / "result.json"
+    monkeypatch.setattr(passes, "SIZES", (200, 2000))
+    monkeypatch.setattr(passes, "INFERENCE", [workloads.Workload("T->T", 3, "t", "t", 10)])
+    options = ["--repeats", "1", "--architecture", "qwen3_vl", "--output", str(output)]
+    monkeypatch.setattr(sys, "argv", ["passes", *options])
+    passes.main()
+    result = json.loads(output.read_text())["results"]["qwen3_vl"]["T->T"]
+    assert set(result) == {f"{engine}, {size}" for engine in ("packed", "padded") for size in (200, 2000)}
 
 
 def test_packing_counts_the_same_tokens_in_every_order(

@@ -12,6 +12,7 @@ from gmr.core.errors import DataError
 from gmr.core.files import shorten
 from gmr.core.items import Item, as_item, is_item
 from gmr.core.nouns import Document, Query, RankedDocument, Ranking
+from gmr.inference.batching import default_batch_tokens
 from gmr.inference.counts import Tally
 from gmr.inference.document_folder import DocumentFolder
 from gmr.inference.documents import DocumentStore
@@ -46,7 +47,8 @@ class Reranker:
         quantize: ``int8`` for rounded weights of the language model's layers, at a quarter of float32's memory.
         compile: whether ``torch.compile`` compiles the language model's layers, which takes minutes at load.
         max_tokens: longest prompt; None for the model's own.
-        batch_tokens: most tokens of a forward pass, padding included.
+        batch_tokens: most tokens of a forward pass, padding included; None for what suits the device: 16,384, or
+            1,536 on a CPU.
         engine: ``packed`` computes what prompts share once, ``forked`` does so from copies of a cache, ``padded`` whole
             pairs; the scores are the same but for rounding. ``auto`` is the first of them that the check at load
             finds right. ``invariant``: no other pair of a call, nor their order, changes a bit of a score.
@@ -74,7 +76,7 @@ class Reranker:
         quantize: str | None = None,
         compile: bool = False,
         max_tokens: int | None = None,
-        batch_tokens: int = 16_384,
+        batch_tokens: int | None = None,
         engine: str = "auto",
         picture_cache_bytes: int = 256 * 2**20,
         document_cache_bytes: int = 0,
@@ -116,7 +118,7 @@ class Reranker:
             self.documents = self._document_store(
                 document_cache_bytes, document_cache_folder, document_cache_folder_bytes
             )
-        self.batch_tokens = batch_tokens
+        self.batch_tokens = batch_tokens or default_batch_tokens(self.model.device)
         self.tally = Tally()
         self.progress = progress
 

@@ -1,10 +1,20 @@
 """Batches under a token budget: nothing lost, nothing over, neighbours alike."""
 
+from collections.abc import Sequence
+
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gmr.inference.batching import token_budget_batches
+from gmr import Reranker
+from gmr.inference.batching import BATCH_TOKENS_ON_A_CPU, default_batch_tokens, token_budget_batches
+from gmr.inference.engine import Pass
+from gmr.inference.padded import PaddedEngine
+from gmr.inference.scoring import score_pairs
+from gmr.modeling.loading import load_model
+from tests.helpers.pairs import pairs_for
+from tests.helpers.tiny_checkpoints import tiny_checkpoint
 
 LENGTHS = st.lists(st.integers(1, 60), max_size=60)
 
@@ -40,3 +50,21 @@ def test_equal_lengths_keep_their_order() -> None:
 def test_an_empty_budget_is_an_error(budget: int, rows: int) -> None:
     with pytest.raises(ValueError, match="at least 1"):
         token_budget_batches([1], max_tokens_per_batch=budget, max_rows=rows)
+
+
+def test_passes_are_shorter_on_a_cpu_where_nobody_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert default_batch_tokens(torch.device("cpu")) < default_batch_tokens(torch.device("cuda", 0))
+    model = load_model(tiny_checkpoint("qwen3"), device="cpu", self_check=False)
+    asked = []
+
+    def noted(self: PaddedEngine, rows: Sequence[int], *, max_tokens: int, max_rows: int) -> list[Pass]:
+        asked.append(max_tokens)
+        return plan(self, rows, max_tokens=max_tokens, max_rows=max_rows)
+
+    plan = PaddedEngine.plan
+    monkeypatch.setattr(PaddedEngine, "plan", noted)
+    for limit in (None, 99):
+        score_pairs(model, pairs_for("qwen3"), engine="padded", batch_tokens=limit)
+    assert asked == [BATCH_TOKENS_ON_A_CPU, 99]
+    assert Reranker(model).batch_tokens == BATCH_TOKENS_ON_A_CPU
+    assert Reranker(model, batch_tokens=99).batch_tokens == 99

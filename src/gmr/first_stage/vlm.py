@@ -20,7 +20,7 @@ from gmr.core.nouns import Document, Query, check_pictures
 from gmr.first_stage.exact import ExactRetriever
 from gmr.first_stage.prompts import BY_MODEL_TYPE, PROMPTS, EmbeddingPrompt
 from gmr.first_stage.retriever import DECIMALS
-from gmr.inference.batching import token_budget_batches
+from gmr.inference.batching import default_batch_tokens, token_budget_batches
 from gmr.modeling.folders import read_folder, read_json, resolve_folder
 from gmr.modeling.identity import model_digest
 from gmr.modeling.model import RerankModel, pool_last
@@ -44,7 +44,7 @@ class VisionLanguageEmbedder(ExactRetriever):
         dtype: of the weights; embeddings are float32.
         device: where to put the model; None for a GPU if there is one.
         max_tokens: longest prompt; None for the prompt's own limit.
-        batch_tokens: most tokens of a forward pass, padding included.
+        batch_tokens: most tokens of a forward pass, padding included; None for what suits the device.
         cache: folder that keeps the embeddings of documents.
 
     Raises:
@@ -61,17 +61,17 @@ class VisionLanguageEmbedder(ExactRetriever):
         dtype: str = "float32",
         device: str | None = None,
         max_tokens: int | None = None,
-        batch_tokens: int = 16_384,
+        batch_tokens: int | None = None,
         cache: Path | None = None,
     ) -> None:
         self.name = str(name_or_path)
         self.prompt = _find_prompt(prompt, self.name)
         self.instruction = instruction
-        self.batch_tokens = batch_tokens
         template = self.prompt.template("document")
         self.model = load_reader(
             name_or_path, template=template, dtype=dtype, device=device, max_tokens=max_tokens
         )
+        self.batch_tokens = batch_tokens or default_batch_tokens(self.model.device)
         # What the checkpoint's tokenizer itself puts after every text (a post-processor, as Qwen3-Embedding has one).
         closing = list(self.model.processor.tokenizer("").input_ids)
         self._documents = self._with_template("document", closing)

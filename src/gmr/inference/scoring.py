@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from gmr.core.errors import DataError, ModelError, NotFiniteError
 from gmr.core.nouns import Pair, check_pictures, pair_name
+from gmr.inference.batching import default_batch_tokens
 from gmr.inference.counts import Tally
 from gmr.inference.documents import DocumentStore
 from gmr.inference.engines import ENGINES
@@ -29,7 +30,7 @@ def score_pairs(
     pairs: Sequence[Pair],
     *,
     engine: str = "auto",
-    batch_tokens: int = 16_384,
+    batch_tokens: int | None = None,
     max_rows: int = 512,
     picture_bytes: int = 4 * 2**30,
     store: FeatureStore | None = None,
@@ -45,7 +46,8 @@ def score_pairs(
         model: the reranker; scored in evaluation mode, whatever mode it is in.
         pairs: queries and documents.
         engine: a key of `ENGINES`, or ``auto`` for the model's own choice.
-        batch_tokens: most tokens of a forward pass, padding included.
+        batch_tokens: most tokens of a forward pass, padding included; None for what suits the device: 16,384, or
+            1,536 on a CPU.
         max_rows: most pairs of a pass.
         picture_bytes: most memory for features of pictures that later passes need again. Up to it every
             distinct picture is opened and encoded once.
@@ -66,6 +68,8 @@ def score_pairs(
         ModelError: a score that is not finite, or a single pair that does not fit into memory, both by id; an engine
             that the model cannot use.
     """
+    if batch_tokens is None:
+        batch_tokens = default_batch_tokens(model.device)
     chosen = model.engine if engine == "auto" else engine
     if chosen not in ENGINES:
         raise ValueError(f"engine {engine!r} is unknown; known are auto, {', '.join(ENGINES)}")

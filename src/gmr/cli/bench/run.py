@@ -116,8 +116,11 @@ def run(
         typer.Option(min=1, rich_help_panel=MODELS, help="Longest prompt; each model's own when not given."),
     ] = None,
     batch_tokens: Annotated[
-        int, typer.Option(min=1, rich_help_panel=MODELS, help="Most tokens of a forward pass.")
-    ] = 16_384,
+        int | None,
+        typer.Option(
+            min=1, rich_help_panel=MODELS, help="Most tokens of a forward pass; 16,384, or 1,536 on a CPU."
+        ),
+    ] = None,
     store: Annotated[
         Path | None,
         typer.Option(
