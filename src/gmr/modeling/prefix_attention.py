@@ -67,7 +67,8 @@ def _attend(
     shape = (key_heads, rows, heads // key_heads, length)
     # Heads that share a key head, and rows that share a prefix, are more queries of it.
     together = query.unflatten(2, (key_heads, -1)).permute(2, 0, 3, 1, 4).reshape(key_heads, -1, width)
-    together = together * (width**-0.5 if scaling is None else scaling)
+    # With one row or one head that may be a view, and the views below want it as it looks.
+    together = together.contiguous() * (width**-0.5 if scaling is None else scaling)
     longest = max(len(keys) for _, keys, _ in prefixes)
     scores = query.new_empty(key_heads, together.shape[1], longest + length)
     per_row = together.shape[1] // rows
