@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gmr import Reranker
-from gmr.inference.batching import BATCH_TOKENS_ON_A_CPU, default_batch_tokens, token_budget_batches
+from gmr.inference.batching import (
+    BATCH_TOKENS_ON_A_CPU,
+    PATCHES_ON_A_CPU,
+    default_batch_tokens,
+    max_patches,
+    token_budget_batches,
+)
 from gmr.inference.engine import Pass
 from gmr.inference.padded import PaddedEngine
 from gmr.inference.scoring import score_pairs
@@ -66,5 +72,8 @@ def test_passes_are_shorter_on_a_cpu_where_nobody_says(monkeypatch: pytest.Monke
     for limit in (None, 99):
         score_pairs(model, pairs_for("qwen3"), engine="padded", batch_tokens=limit)
     assert asked == [BATCH_TOKENS_ON_A_CPU, 99]
+    gpu, cpu = torch.device("cuda", 0), torch.device("cpu")
+    assert [max_patches(100, where) for where in (gpu, cpu)] == [400, 400]
+    assert [max_patches(10_000, where) for where in (gpu, cpu)] == [40_000, PATCHES_ON_A_CPU]
     assert Reranker(model).batch_tokens == BATCH_TOKENS_ON_A_CPU
     assert Reranker(model, batch_tokens=99).batch_tokens == 99

@@ -8,11 +8,20 @@ import torch
 # no product faster: `python -m benchmarks.passes` compares.
 BATCH_TOKENS = 16_384
 BATCH_TOKENS_ON_A_CPU = 1_536
+# Most patches of a pass through the vision tower there, for the same reason; a larger picture is a pass of its own.
+PATCHES_ON_A_CPU = 2_048
 
 
 def default_batch_tokens(device: torch.device) -> int:
     """Most tokens of a forward pass on this device, where nobody says."""
     return BATCH_TOKENS_ON_A_CPU if device.type == "cpu" else BATCH_TOKENS
+
+
+def max_patches(batch_tokens: int, device: torch.device) -> int:
+    """Most patches of a pass through the vision tower where passes have so many tokens."""
+    # Four patches make one token in all families: a pass through the tower is about as large as a batch.
+    patches = 4 * batch_tokens
+    return min(patches, PATCHES_ON_A_CPU) if device.type == "cpu" else patches
 
 
 def token_budget_batches(

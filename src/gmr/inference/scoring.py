@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from gmr.core.errors import DataError, ModelError, NotFiniteError
 from gmr.core.nouns import Pair, check_pictures, pair_name
-from gmr.inference.batching import default_batch_tokens
+from gmr.inference.batching import default_batch_tokens, max_patches
 from gmr.inference.counts import Tally
 from gmr.inference.documents import DocumentStore
 from gmr.inference.engines import ENGINES
@@ -78,11 +78,10 @@ def score_pairs(
     if tally is not None:
         tally.num_pairs += len(pairs)
         tally.num_prompt_tokens += sum(len(row.prompt.input_ids) * len(row.places) for row in rows)
-    # Four patches make one token in all families: a pass through the tower is about as large as a batch.
     cache = PictureCache(
         model,
         prompts,
-        max_patches=4 * batch_tokens,
+        max_patches=max_patches(batch_tokens, model.device),
         max_bytes=picture_bytes,
         store=store,
         alone=ENGINES[chosen].pictures_alone,
