@@ -67,7 +67,7 @@ CHANGES: dict[str, tuple[Callable[[Reranker], Any], set[str]]] = {
     "engine": (lambda r: setattr(r, "engine", "padded"), {"engine"}),
     "batch_tokens": (lambda r: setattr(r, "batch_tokens", 99), {"batch_tokens"}),
     "dtype": (lambda r: r.model.to(torch.bfloat16), {"dtype", "weights"}),
-    "readout": (lambda r: setattr(r.model, "readout", "yes"), {"head"}),
+    "readout": (lambda r: setattr(r.model, "readout", "yes"), {"head", "readout"}),
     "int8": (lambda r: quantize_model(r.model), {"weights"}),
 }
 

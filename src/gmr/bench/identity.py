@@ -20,11 +20,12 @@ SCORING = 2
 def reranker_facts(reranker: Reranker) -> dict[str, str]:
     """Everything that a reranker's scores depend on beside the pair, by name.
 
-    All weights are read once. Beyond `model_facts`: ``engine`` (the one that is used), ``batch_tokens``, ``device`` and
-    ``gmr``. Threads are no part of it: with another number of them a score may differ by rounding.
+    All weights are read once. Beyond `model_facts`: ``readout``, ``engine`` (the one that is used), ``batch_tokens``,
+    ``device`` and ``gmr``. Threads are no part of it: with another number of them a score may differ by rounding.
     """
     model = reranker.model
     return model_facts(model) | {
+        "readout": model.readout,
         "engine": model.engine if reranker.engine == "auto" else reranker.engine,
         "batch_tokens": str(reranker.batch_tokens),
         "device": _device(model.device),

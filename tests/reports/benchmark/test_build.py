@@ -142,6 +142,13 @@ def test_calibration_is_that_of_the_pairs_of_the_type():
         assert found["ece"] == pytest.approx(sum(abs(sum(held)) for held in gaps.values()) / len(pairs))
 
 
+def test_grades_have_no_calibration_and_a_note_says_so():
+    report = made_report(graded=["fair"])
+    assert {row.system for row in report.calibration} == {"good"}
+    assert any(note.startswith("No calibration of fair:") for note in report.notes)
+    assert not any(note.startswith("No calibration") for note in REPORT.notes)
+
+
 def test_coverage_is_that_of_the_results():
     for row in REPORT.coverage:
         result = next(result for result in RESULTS[row.system] if result.task_name == row.task)

@@ -91,6 +91,7 @@ def show(
     seed: int = 0,
 ) -> None:
     """Print the report of results, and write it beside them."""
+    from gmr.readouts import NO_LOG_ODDS
     from gmr.reports.benchmark import build_benchmark_report, write_report
 
     built = build_benchmark_report(
@@ -98,6 +99,7 @@ def show(
         record.results,
         suite=record.suite,
         baselines=list(BASELINES),
+        graded=[name for name, facts in record.systems.items() if facts.get("readout") in NO_LOG_ODDS],
         measure=measure or (record.measures[0] if record.measures else None),
         costs=record.costs,
         descriptions={name: BASELINES.get(name, _described(facts)) for name, facts in record.systems.items()},

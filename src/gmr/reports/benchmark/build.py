@@ -30,6 +30,7 @@ def build_benchmark_report(
     *,
     suite: str,
     baselines: Collection[str],
+    graded: Collection[str] = (),
     measure: str | None = None,
     costs: Mapping[str, Mapping[str, Cost]] | None = None,
     descriptions: Mapping[str, str] | None = None,
@@ -45,6 +46,7 @@ def build_benchmark_report(
         results: System name to its results, one for each task; the names are the headings.
         suite: Name of the suite.
         baselines: Names of the systems that are no models.
+        graded: Names of models whose scores are grades and no log-odds; they have no calibration.
         measure: ``None`` is each task's main measure.
         costs: System name to task name to what scoring cost, as far as known.
         descriptions: System name to one sentence about it.
@@ -104,7 +106,9 @@ def build_benchmark_report(
         comparisons=tuple(_tests(report, in_order, measure=name, seed=seed)),
         depth=depth,
         coverage=counts.coverage_rows(in_order),
-        calibration=counts.calibration_rows(report.models, in_order, by_name),
+        calibration=counts.calibration_rows(
+            [model for model in report.models if model not in graded], in_order, by_name
+        ),
         costs=counts.cost_rows(costs or {}, in_order),
         breakdowns=breakdowns,
         paired=tuple(counts.paired_queries(in_order, a, b, measure=name) for a, b in pairs),
@@ -120,6 +124,7 @@ def build_benchmark_report(
             *words.NOTES,
             *([words.DEPTH_NOTE] if report.depth else []),
             *([words.CALIBRATION_NOTE] if report.calibration else []),
+            *([words.graded_note(graded)] if graded else []),
         ),
     )
 

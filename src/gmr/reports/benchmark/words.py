@@ -1,6 +1,6 @@
 """What the numbers of a benchmark say in sentences: what came out, what to mind, and what it does not show."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from gmr.core.nouns import display_type
 from gmr.evaluation import Comparison
@@ -93,6 +93,11 @@ def findings(report: BenchmarkReport) -> tuple[str, ...]:
     verdicts = [row for row in report.tests("mean") if row.b != report.reference]
     sentences += [_verdict(row) for row in verdicts if best in (row.a, row.b)]
     return tuple(sentences)
+
+
+def graded_note(systems: Collection[str]) -> str:
+    """Why these have no calibration."""
+    return f"No calibration of {_names(sorted(systems))}: the scores are grades, from 0 up, and no log-odds."
 
 
 def warnings(
