@@ -30,6 +30,12 @@ def test_a_suite_is_measured_and_written_and_a_second_time_nothing_is_scored(
     assert again.out == first.out
     assert "stored scores were computed again and agree" in again.err
     assert json.loads((tmp_path / "results.json").read_text()) == written
+    page = tmp_path / "report.md"
+    assert "No calibration of" not in page.read_text()
+    written["systems"]["gmr-nano"]["readout"] = "expectation"
+    (tmp_path / "results.json").write_text(json.dumps(written))
+    assert real_gmr("bench", "report", tmp_path).status == 0
+    assert "No calibration of gmr-nano: the scores are grades" in page.read_text()
 
 
 def test_parts_on_stores_of_their_own_are_merged_and_give_the_whole(real_gmr: Gmr, tmp_path: Path) -> None:
