@@ -8,8 +8,6 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tqdm import tqdm
-
 from gmr.core.config import load_config, to_toml
 from gmr.core.errors import ConfigError, DataError, GmrError, ModelError
 from gmr.core.files import atomic_write_json, atomic_write_text
@@ -22,6 +20,7 @@ from gmr.probe.sweep.files import DONE, SPEC, TRAINING, is_done, last_step, read
 from gmr.probe.sweep.launch import OVER, Submit
 from gmr.probe.sweep.levels import levels_of, write_levels
 from gmr.probe.sweep.plan import Plan, load_plan
+from gmr.probe.sweep.progress import SweepBar
 from gmr.probe.sweep.reuse import FinishedRuns
 from gmr.probe.sweep.runs import RunSpec, facts_of, reported_runs, tuning_runs
 from gmr.train.arguments import check_names
@@ -202,20 +201,18 @@ class Sweep:
         if num_left:
             with (
                 OVER[over](min(num_workers, num_left)) as submit,
-                tqdm(
-                    total=round(sum(row.num_runs * row.work.seconds for row in rows)),
-                    desc=self.plan.name,
-                    disable=not progress,
-                    bar_format="{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
-                    smoothing=0.05,
+                SweepBar(
+                    self.plan.name,
+                    seconds=sum(row.num_runs * row.work.seconds for row in rows),
+                    num_runs=sum(row.num_runs for row in rows),
+                    is_shown=progress,
                 ) as bar,
             ):
                 self._run_all(submit, bar)
         self._write_index()
 
-    def _run_all(self, submit: Submit, bar: "tqdm[None]") -> None:
+    def _run_all(self, submit: Submit, bar: SweepBar) -> None:
         state = _State()
-        total = sum(row.num_runs for row in self.table())
         done_s = 0.0
 
         def start(specs: Sequence[RunSpec]) -> None:
@@ -227,7 +224,7 @@ class Sweep:
                 folder = self.runs_dir / spec.name
                 if is_done(folder, spec) or self._adopt(spec):
                     done_s += self._estimator.work(spec).seconds
-                    bar.initial = bar.n = round(done_s)
+                    bar.skip_to(done_s)
                     continue
                 atomic_write_json(folder / SPEC, spec.to_json())
                 state.pending[submit(folder)] = spec
@@ -250,8 +247,7 @@ class Sweep:
                     _tell_which(future, spec)
                     done_s += self._estimator.work(spec).seconds
                 running = sum(self._seconds_of(spec) for spec in state.pending.values())
-                bar.n = min(round(done_s + running), bar.total)
-                bar.set_postfix_str(f"{len(state.started) - len(state.pending)} of {total} runs")
+                bar.show(done_s + running, num_done=len(state.started) - len(state.pending))
 
     def _seconds_of(self, spec: RunSpec) -> float:
         """The seconds of a run that it has behind it, as estimated."""
