@@ -20,6 +20,7 @@ from gmr.core.files import (
     atomic_write_json,
     atomic_write_jsonl,
     atomic_write_text,
+    delete_unfinished,
     digest,
     parse_json_object,
     read_jsonl,
@@ -80,6 +81,17 @@ def test_when_writing_is_interrupted_the_old_file_stays_and_no_other_does(tmp_pa
     monkeypatch.undo()
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_what_killed_writers_left_is_deleted_and_nothing_else(tmp_path):
+    kept = [tmp_path / "a.json", tmp_path / "deep" / "b.tmp", tmp_path / "deep" / ".hidden"]
+    left = [tmp_path / ".a.json.x1.tmp", tmp_path / "deep" / "er" / ".b.y2.tmp"]
+    for path in (*kept, *left):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("x")
+    delete_unfinished(tmp_path)
+    assert all(path.exists() for path in kept)
+    assert not any(path.exists() for path in left)
 
 
 def test_a_folder_that_is_a_file_cannot_be_written_into(tmp_path):

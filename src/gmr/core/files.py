@@ -64,6 +64,12 @@ def atomic_write_bytes(path: Path, data: bytes) -> None:
             Path(temporary).unlink(missing_ok=True)
 
 
+def delete_unfinished(folder: Path) -> None:
+    """Delete what killed processes left of `atomic_write_bytes` below ``folder``; call it while nobody writes there."""
+    for path in folder.rglob(".*.tmp"):
+        path.unlink(missing_ok=True)
+
+
 def atomic_write_text(path: Path, text: str) -> None:
     """Write ``text`` as UTF-8, line ends as they are, atomically.
 

@@ -21,7 +21,7 @@ from gmr.probe.sweep.analysis import Analysis, analyse
 from gmr.probe.sweep.cells import cells_of
 from gmr.probe.sweep.contents import read_contents
 from gmr.probe.sweep.execute import cut, execute
-from gmr.probe.sweep.files import CURVES, DONE, TRAINING
+from gmr.probe.sweep.files import COST, CURVES, DONE, TRAINING
 from gmr.probe.sweep.levels import LEVELS
 from gmr.probe.sweep.plan import load_plan
 from gmr.probe.sweep.report import FIGURES, MARKDOWN, NUMBERS, PAGE, write_report
@@ -183,6 +183,17 @@ def test_what_a_run_killed_after_its_signature_left_is_swept_up(
     folder = next((copy / "runs").iterdir())
     (folder / TRAINING / "checkpoint-4").mkdir(parents=True)
     (folder / TRAINING / "log.csv").write_text("step\n")
+    run_here(Sweep(load_plan(page), copy))
+    assert results(copy) == results(straight)
+
+
+def test_what_killed_writers_left_is_swept_up(page: Path, straight: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(straight, copy)
+    folder = next((copy / "runs").glob("sft.*.test.*"))
+    (folder / DONE).unlink()
+    for path in (copy, folder, folder / "test"):
+        (path / f".{COST}.abc.tmp").write_text("{")
     run_here(Sweep(load_plan(page), copy))
     assert results(copy) == results(straight)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from gmr.core.config import load_config, to_toml
 from gmr.core.errors import ConfigError, DataError, GmrError, ModelError
-from gmr.core.files import atomic_write_json, atomic_write_text
+from gmr.core.files import atomic_write_json, atomic_write_text, delete_unfinished
 from gmr.probe.sweep.cells import Cell, cells_of
 from gmr.probe.sweep.choose import Choice, choose
 from gmr.probe.sweep.contents import PLAN, RUNS, write_index
@@ -269,7 +269,8 @@ class Sweep:
         atomic_write_text(path, to_toml(self.plan))
 
     def _sweep_up(self) -> None:
-        """Delete what a run that was killed at the very end, after its signature, left of its training."""
+        """Delete half-written files, and what a run that was killed after its signature left of its training."""
+        delete_unfinished(self.folder)
         for folder in self.runs_dir.iterdir() if self.runs_dir.is_dir() else ():
             if (folder / DONE).is_file() and (folder / TRAINING).is_dir():
                 shutil.rmtree(folder / TRAINING)
