@@ -118,7 +118,7 @@ class Reranker:
             self.documents = self._document_store(
                 document_cache_bytes, document_cache_folder, document_cache_folder_bytes
             )
-        self.batch_tokens = batch_tokens or default_batch_tokens(self.model.device)
+        self.batch_tokens = default_batch_tokens(self.model.device) if batch_tokens is None else batch_tokens
         self.tally = Tally()
         self.progress = progress
 

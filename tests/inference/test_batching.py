@@ -77,3 +77,5 @@ def test_passes_are_shorter_on_a_cpu_where_nobody_says(monkeypatch: pytest.Monke
     assert [max_patches(10_000, where) for where in (gpu, cpu)] == [40_000, PATCHES_ON_A_CPU]
     assert Reranker(model).batch_tokens == BATCH_TOKENS_ON_A_CPU
     assert Reranker(model, batch_tokens=99).batch_tokens == 99
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        Reranker(model, batch_tokens=0, engine="padded").score(pairs_for("qwen3"))

@@ -71,7 +71,7 @@ class VisionLanguageEmbedder(ExactRetriever):
         self.model = load_reader(
             name_or_path, template=template, dtype=dtype, device=device, max_tokens=max_tokens
         )
-        self.batch_tokens = batch_tokens or default_batch_tokens(self.model.device)
+        self.batch_tokens = default_batch_tokens(self.model.device) if batch_tokens is None else batch_tokens
         # What the checkpoint's tokenizer itself puts after every text (a post-processor, as Qwen3-Embedding has one).
         closing = list(self.model.processor.tokenizer("").input_ids)
         self._documents = self._with_template("document", closing)
