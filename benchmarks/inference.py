@@ -72,27 +72,29 @@ def with_our_products(run: Callable[[], Any]) -> Callable[[], Any]:
     return faster
 
 
+def tokens_of(model: RerankModel, workload: Workload) -> dict[str, int]:
+    """Tokens that the language model computes: of whole pairs without padding, and by our variants."""
+    prompts = model.processor.encode_many(workload.pairs())
+    groups = share_prefixes(prompts, placeholder=model.processor.image_token_id)
+    whole = sum(len(prompt.input_ids) for prompt in prompts)
+    shared = whole - sum(group.num_shared * (len(group.rows) - 1) for group in groups)
+    own = whole - sum(prompt.num_document for prompt in prompts)
+    return {"whole pairs": whole, "packed": shared, KNOWN: shared, KEPT: own}
+
+
 def least_seconds(model: RerankModel, workload: Workload, *, ceiling: float) -> dict[str, float]:
     """Seconds by our variants if all that they have to compute went at the rate of a large matrix product.
 
-    Without pixels, tokens, and all that is no product. The last layer's feed-forward part is computed for one token of
-    a prompt only, which is allowed for.
+    Without pixels, tokenising, and all that is no product. The last layer's feed-forward part is computed for one token
+    of a prompt only, which is allowed for.
     """
     prompts, text = model.processor.encode_many(workload.pairs()), model.config.text_config
-    work = operations(model, prompts)
-    groups = share_prefixes(prompts, placeholder=model.processor.image_token_id)
-    lengths = [len(prompt.input_ids) for prompt in prompts]
-    shared = sum(lengths) - sum(group.num_shared * (len(group.rows) - 1) for group in groups)
-    own = sum(lengths) - sum(prompt.num_document for prompt in prompts)
-    of_variant = {
-        "packed": ("shared", shared),
-        KNOWN: ("pictures known", shared),
-        KEPT: ("documents kept", own),
-    }
+    work, tokens = operations(model, prompts), tokens_of(model, workload)
+    of_variant = {"packed": "shared", KNOWN: "pictures known", KEPT: "documents kept"}
     feed_forward = 6 * text.hidden_size * text.intermediate_size
     return {
-        variant: round((work[name] - feed_forward * (tokens - len(prompts))) / ceiling, 4)
-        for variant, (name, tokens) in of_variant.items()
+        variant: round((work[name] - feed_forward * (tokens[variant] - len(prompts))) / ceiling, 4)
+        for variant, name in of_variant.items()
     }
 
 
@@ -129,6 +131,9 @@ def measure(
     least = least_seconds(model, workload, ceiling=ceiling)
     return {
         "num_pairs": len(reference),
+        "tokens": {
+            name: value for name, value in tokens_of(model, workload).items() if name in {"whole pairs", *own}
+        },
         "seconds": times,
         "least_seconds": {name: value for name, value in least.items() if name in own},
         "times_faster_than_cross_encoder": ratios,

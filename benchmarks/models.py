@@ -1,10 +1,13 @@
 """Random models of 20 to 30 million parameters with the real architectures, tokenizer class and image processor."""
 
 import json
+import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from tests.helpers.processors import without_videos
 from tests.helpers.tiny_checkpoints import PROCESSOR_CLASSES, tiny_config, trained_tokenizer
 from transformers import AutoConfig, AutoModelForImageTextToText
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
@@ -80,3 +83,10 @@ def random_model(folder: Path, architecture: str, *, template: str = "gmr") -> R
     model = load_model(plain, device="cpu", template=template)
     save_model(model, folder / "saved")
     return load_model(folder / "saved", device="cpu")
+
+
+def random_models(architectures: Sequence[str]) -> Iterator[tuple[str, RerankModel]]:
+    """A random model of each architecture by name, its files gone when the next one is asked for."""
+    for architecture in architectures:
+        with tempfile.TemporaryDirectory() as temporary, without_videos():
+            yield architecture, random_model(Path(temporary), architecture)

@@ -3,15 +3,12 @@
 python -m benchmarks.passes
 """
 
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import torch
-from tests.helpers.processors import without_videos
 
 from benchmarks.measure import arguments_parser, interleaved, machine, summary, write
-from benchmarks.models import ARCHITECTURES, random_model
+from benchmarks.models import ARCHITECTURES, random_models
 from benchmarks.workloads import INFERENCE, Workload, as_new
 from gmr.inference.scoring import score_pairs
 from gmr.modeling.model import RerankModel
@@ -41,15 +38,13 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     found: dict[str, Any] = {}
-    for architecture in arguments.architecture or ARCHITECTURES:
-        with tempfile.TemporaryDirectory() as temporary, without_videos():
-            model = random_model(Path(temporary), architecture)
-            for workload in (each for each in INFERENCE if each.name in WORKLOADS):
-                times = measure(model, workload, repeats=arguments.repeats)
-                found.setdefault(architecture, {})[workload.name] = times
-                for engine in ENGINES:
-                    row = ", ".join(f"{size}: {times[f'{engine}, {size}']['median_s']}" for size in SIZES)
-                    print(f"{architecture} {workload.name} {engine}: {row}", flush=True)
+    for architecture, model in random_models(arguments.architecture or ARCHITECTURES):
+        for workload in (each for each in INFERENCE if each.name in WORKLOADS):
+            times = measure(model, workload, repeats=arguments.repeats)
+            found.setdefault(architecture, {})[workload.name] = times
+            for engine in ENGINES:
+                row = ", ".join(f"{size}: {times[f'{engine}, {size}']['median_s']}" for size in SIZES)
+                print(f"{architecture} {workload.name} {engine}: {row}", flush=True)
     write(arguments.output, {"machine": machine(), "repeats": arguments.repeats, "results": found})
 
 

@@ -3,17 +3,14 @@
 python -m benchmarks.training                 about five minutes of one core
 """
 
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import torch
-from tests.helpers.processors import without_videos
 from torch import Tensor
 
 from benchmarks.measure import arguments_parser, interleaved, machine, summary, write
-from benchmarks.models import ARCHITECTURES, random_model
+from benchmarks.models import ARCHITECTURES, random_models
 from benchmarks.workloads import TRAINING, Workload
 from gmr.modeling.model import RerankModel
 from gmr.modeling.precision import float32_products
@@ -131,18 +128,16 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     found: dict[str, Any] = {}
-    for architecture in arguments.architecture or ARCHITECTURES:
-        with tempfile.TemporaryDirectory() as temporary, without_videos():
-            model = random_model(Path(temporary), architecture)
-            model.train()
-            for workload in TRAINING:
-                result = measure(model, workload, repeats=arguments.repeats)
-                found.setdefault(architecture, {})[workload.name] = result
-                print(
-                    f"{architecture} {workload.name:10s} time x{result['times_faster']}, activations "
-                    f"x{result['times_smaller']}, gradients {result['relative_gradient_distance']}",
-                    flush=True,
-                )
+    for architecture, model in random_models(arguments.architecture or ARCHITECTURES):
+        model.train()
+        for workload in TRAINING:
+            result = measure(model, workload, repeats=arguments.repeats)
+            found.setdefault(architecture, {})[workload.name] = result
+            print(
+                f"{architecture} {workload.name:10s} time x{result['times_faster']}, activations "
+                f"x{result['times_smaller']}, gradients {result['relative_gradient_distance']}",
+                flush=True,
+            )
     write(arguments.output, {"machine": machine(), "repeats": arguments.repeats, "results": found})
 
 
