@@ -1,4 +1,4 @@
-"""The last layer's feed-forward part computes one token a prompt in inference, all of them in training."""
+"""The last layer computes one token a prompt in inference, and keys and values of all; in training, all of them."""
 
 import copy
 import threading
@@ -18,22 +18,34 @@ from tests.helpers.pairs import pairs_for
 from tests.helpers.tiny_checkpoints import ARCHITECTURES, tiny_checkpoint
 
 
-def count_rows(model: RerankModel) -> list[int]:
-    """Tokens of each call of the part's first linear layer from now on."""
+def count_rows(model: RerankModel, *, layer: int = -1, part: str = "mlp.gate_proj") -> list[int]:
+    """Tokens of each call of a linear layer from now on."""
     rows: list[int] = []
-    layers: Any = model.causal_model.get_submodule(f"{model.facts.language}.layers")
-    layers[-1].mlp.gate_proj.register_forward_hook(lambda _, inputs, __: rows.append(inputs[0].shape[-2]))
+    module: Any = model.layers[layer].get_submodule(part)
+    module.register_forward_hook(lambda _, inputs, __: rows.append(inputs[0].shape[-2]))
     return rows
 
 
+@pytest.mark.parametrize("quantize", [None, "int8"])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-def test_one_token_a_prompt_is_computed_and_scores_are_those_of_padded_pairs(architecture: str) -> None:
-    model = load_model(tiny_checkpoint(architecture), device="cpu", self_check=False)
+def test_one_token_a_prompt_is_computed_and_scores_are_those_of_padded_pairs(
+    architecture: str, quantize: str | None
+) -> None:
+    model = load_model(tiny_checkpoint(architecture), device="cpu", self_check=False, quantize=quantize)
     pairs = pairs_for(architecture)
     expected = score_pairs(model, pairs, engine="padded")
-    rows = count_rows(model)
+    at_reads = [
+        count_rows(model, part=part) for part in ("self_attn.q_proj", "self_attn.o_proj", "mlp.gate_proj")
+    ]
+    everywhere = [
+        count_rows(model, part="self_attn.k_proj"),
+        count_rows(model, part="self_attn.v_proj"),
+        count_rows(model, layer=0, part="self_attn.q_proj"),
+    ]
     found = score_pairs(model, pairs, engine="packed")
-    assert sum(rows) == len(pairs)
+    assert [sum(rows) for rows in at_reads] == [len(pairs)] * 3
+    assert everywhere[0] == everywhere[1] == everywhere[2]
+    assert sum(everywhere[0]) > 5 * len(pairs)
     np.testing.assert_allclose(found, expected, atol=1e-5, rtol=5e-6)
 
 

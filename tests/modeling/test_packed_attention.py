@@ -16,6 +16,7 @@ from gmr.inference.planner import parts_of
 from gmr.modeling import attention, device_layout, packing, prefix_attention, self_check
 from gmr.modeling.adapters import add_lora
 from gmr.modeling.device_layout import to_device
+from gmr.modeling.last_rows import follow_last_rows, only_rows
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
 from gmr.modeling.packed_attention import packed_attention
@@ -103,6 +104,8 @@ spans = st.lists(
     scores=st.sampled_from([1, 200, 500_000]),
     heads=st.sampled_from([(2, 2), (4, 2)]),
     num_kept=st.sampled_from([0, 3]),
+    wide=st.booleans(),
+    reads=st.lists(st.floats(0, 0.999), min_size=1, max_size=6),
 )
 def test_attention_is_that_of_a_dense_mask(
     groups: list[tuple[int, list[int]]],
@@ -111,10 +114,12 @@ def test_attention_is_that_of_a_dense_mask(
     scores: int,
     heads: tuple[int, int],
     num_kept: int,
+    wide: bool,
+    reads: list[float],
 ) -> None:
     """Any prefixes and lengths, any cut into calls or a kernel: the same as one call with the whole mask written out.
 
-    With and without gradients, which is computed in other ways.
+    With and without gradients, and where only some tokens are read, which is computed in other ways.
 
     With kept tokens the first group's prefix is kept and not a part of the sequence.
     """
@@ -145,11 +150,13 @@ def test_attention_is_that_of_a_dense_mask(
     query = torch.randn(1, heads[0], tokens, 4, generator=generator, requires_grad=True)
     keys, values = torch.randn(2, 1, heads[1], len(owner), 4, generator=generator).requires_grad_()
     layers = {0: tuple(states[0, :, :num_kept].transpose(0, 1) for states in (keys, values))}
-    module = torch.nn.Module()
+    layer = torch.nn.Module()
+    layer.self_attn = module = torch.nn.Module()
     module.layer_idx = 0  # type: ignore[assignment]
     with pytest.MonkeyPatch.context() as patch, cpu_kernel() if cost is None else nullcontext():
         patch.setattr(packing, "CALL_COST", cost)
         patch.setattr(attention, "MAX_WRITTEN_OUT", short)
+        patch.setattr(attention, "IS_WIDE", wide)
         patch.setattr(prefix_attention, "MAX_SCORES", scores)
         layout = to_device(
             lay_out(found, num_tokens=tokens, num_kept=num_kept),
@@ -160,11 +167,16 @@ def test_attention_is_that_of_a_dense_mask(
         output, _ = packed_attention(module, query, *own, None, packed_layout=layout)
         with torch.inference_mode():
             inferred, _ = packed_attention(module, query, *own, None, packed_layout=layout)
+            places = [int(share * tokens) for share in reads]
+            follow_last_rows(layer)
+            with only_rows(torch.tensor(places), num_tokens=tokens):
+                read, _ = packed_attention(module, query, *own, None, packed_layout=layout)
     expected = torch.nn.functional.scaled_dot_product_attention(
         query, keys, values, attn_mask=mask, enable_gqa=heads[0] != heads[1]
     ).transpose(1, 2)
     torch.testing.assert_close(output, expected, atol=1e-5, rtol=1e-5)
     torch.testing.assert_close(inferred, expected, atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(read[:, places], expected[:, places], atol=1e-5, rtol=1e-5)
     wanted, got = (
         torch.autograd.grad((each * torch.arange(4)).sum(), (query, keys, values), retain_graph=True)
         for each in (expected, output)

@@ -14,7 +14,7 @@ from gmr.modeling.identity import facts_digest, model_facts
 from gmr.reranker import Reranker
 
 # To be raised whenever the same model would score the same pair otherwise than before.
-SCORING = 2
+SCORING = 3
 
 
 def reranker_facts(reranker: Reranker) -> dict[str, str]:

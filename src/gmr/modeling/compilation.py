@@ -13,6 +13,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 
 from gmr.core.errors import ModelError
 from gmr.modeling.last_rows import ignore_last_rows
+from gmr.modeling.lean_feed_forward import use_plain_feed_forward
 from gmr.modeling.model import RerankModel
 from gmr.modeling.packed_attention import packed_attention, packed_mask
 
@@ -41,6 +42,7 @@ def compile_layers(model: RerankModel, *, backend: str | Callable[..., Any] = "i
     layers = model.layers
     # A compiler would have to see through its hooks and the thread's own state that they read.
     ignore_last_rows(layers[-1])
+    use_plain_feed_forward(layers)
     try:
         for layer in layers:
             layer.compile(backend=backend, dynamic=True)

@@ -1,7 +1,8 @@
-"""The last layer's feed-forward part for the tokens alone at which scores are read.
+"""The last layer in inference for the tokens alone at which scores are read: queries, attention, all that follows.
 
-After the last attention nothing looks at the other tokens any more. Not in training: where layers are computed
-again for the backward pass, the call that this one belonged to is over, and dropout has to fall the same way twice.
+Keys and values are computed for all tokens. After the last attention nothing looks at the others any more. Not in
+training: where layers are computed again for the backward pass, the call that this one belonged to is over, and dropout
+has to fall the same way twice.
 """
 
 from collections.abc import Iterator
@@ -13,37 +14,55 @@ from torch import Tensor, nn
 
 # Places of the tokens and length of the sequence; of this thread's call, whatever others do with the same model.
 _READ: ContextVar[tuple[Tensor, int] | None] = ContextVar("gmr_last_rows", default=None)
+# Parts of a layer whose output at a token depends on their input there alone.
+PARTS = ("self_attn.q_proj", "self_attn.o_proj", "mlp")
+# What marks the layer's attention.
+_FOLLOWS = "_gmr_follows_last_rows"
 
 
 def follow_last_rows(layer: nn.Module) -> None:
-    """Let ``layer.mlp`` heed `only_rows`; a layer without that part goes on as it is.
+    """Let the ``PARTS`` of a layer heed `only_rows`; a layer without them goes on as it is.
 
     Hooks and no new forward function: they belong to the module, also to a copy of it.
     """
-    part = getattr(layer, "mlp", None)
-    # Two rerankers may share a backbone.
-    if part is not None and _take not in part._forward_pre_hooks.values():
-        part.register_forward_pre_hook(_take)
-        part.register_forward_hook(_put_back)
+    for part in _parts(layer):
+        # Two rerankers may share a backbone.
+        if _take not in part._forward_pre_hooks.values():
+            part.register_forward_pre_hook(_take)
+            part.register_forward_hook(_put_back)
+    attention = getattr(layer, "self_attn", None)
+    if attention is not None:
+        setattr(attention, _FOLLOWS, True)
 
 
 def ignore_last_rows(layer: nn.Module) -> None:
     """Undo `follow_last_rows`."""
-    part = getattr(layer, "mlp", None)
-    if part is not None:
+    for part in _parts(layer):
         for hooks, own in ((part._forward_pre_hooks, _take), (part._forward_hooks, _put_back)):
             for key in [key for key, hook in hooks.items() if hook is own]:
                 del hooks[key]
+    vars(getattr(layer, "self_attn", nn.Module())).pop(_FOLLOWS, None)
 
 
 @contextmanager
 def only_rows(places: Tensor, *, num_tokens: int) -> Iterator[None]:
-    """Inside, the followed part computes a sequence ``(1, num_tokens, width)`` at ``places`` and gives 0 elsewhere."""
+    """Inside, the followed parts compute a sequence ``(1, num_tokens, width)`` at ``places`` and give 0 elsewhere."""
     token = _READ.set((places, num_tokens))
     try:
         yield
     finally:
         _READ.reset(token)
+
+
+def rows_read(attention: nn.Module) -> Tensor | None:
+    """``(places,)`` at which alone the output of this attention is read; None: at all tokens."""
+    read = _READ.get()
+    return None if read is None or not hasattr(attention, _FOLLOWS) else read[0]
+
+
+def _parts(layer: nn.Module) -> list[nn.Module]:
+    modules = dict(layer.named_modules())
+    return [modules[name] for name in PARTS if name in modules]
 
 
 def _take(_: nn.Module, inputs: Any) -> Any:

@@ -14,6 +14,7 @@ from gmr.modeling.backbones import PLAIN_LAYERS, Backbone, backbone_facts, layer
 from gmr.modeling.device_layout import DeviceLayout, to_device
 from gmr.modeling.heads import HeadConfig
 from gmr.modeling.last_rows import follow_last_rows, only_rows
+from gmr.modeling.lean_feed_forward import use_lean_feed_forward
 from gmr.modeling.packed_attention import use_packed_attention
 from gmr.modeling.packing import Layout
 from gmr.modeling.positions import picture_positions
@@ -81,6 +82,7 @@ class RerankModel(nn.Module):
             follow_last_rows(self.layers[-1])
         if self.facts.takes_pictures:
             use_windowed_attention(self.causal_model)
+        use_lean_feed_forward(self.causal_model)
         self._takes_features = "mm_encoder_outputs" in inspect.signature(self.base_model.forward).parameters
 
     @property

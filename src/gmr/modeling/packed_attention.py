@@ -8,11 +8,12 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from gmr.modeling.attention import attend, is_short
+from gmr.modeling.attention import attend
 from gmr.modeling.backbones import Backbone
 from gmr.modeling.device_layout import Call, DeviceLayout, Keys
+from gmr.modeling.last_rows import rows_read
 from gmr.modeling.lean_attention import LeanAttention
-from gmr.modeling.prefix_attention import attend_after_prefixes
+from gmr.modeling.prefix_attention import attend_after_prefixes, reads_in_place
 from gmr.modeling.varlen import BUCKETS, KERNELS, kernel_for
 
 PACKED_ATTENTION = "gmr_packed"
@@ -110,6 +111,8 @@ def packed_attention(
     elif torch.is_grad_enabled():
         scale = query.shape[-1] ** -0.5 if scaling is None else scaling
         output = LeanAttention.apply(packed_layout.calls, packed_layout.order, scale, query, *keys.together)
+    elif (places := rows_read(module)) is not None:
+        output = _attend_at(places, packed_layout, query, keys, scaling)
     else:
         calls, order = packed_layout.calls_by_prefix, packed_layout.order_by_prefix
         output = _in_order([_attend_by_prefix(call, query, keys, scaling) for call in calls], order)
@@ -144,13 +147,34 @@ def _attend(call: Call, query: Tensor, key: Tensor, value: Tensor, scaling: floa
 
 
 def _attend_by_prefix(call: Call, query: Tensor, keys: Keys, scaling: float | None) -> Tensor:
-    """The same, in inference on a CPU, without copies of prefixes where rows are short."""
+    """The same, in inference on a CPU, without copies of prefixes where that is faster."""
     bucket = call.bucket
-    if not bucket.prefixes or not is_short(bucket.length, bucket.prefix_length + bucket.length):
+    if not bucket.prefixes or not reads_in_place(bucket.length, bucket.prefix_length):
         return _attend(call, query, *keys.together, scaling)
     prefixes = [(number, *keys.at(start, length)) for number, start, length in bucket.prefixes]
     query, key, value = (_rows(call, tensor, call.queries) for tensor in (query, *keys.own))
     return _real(call, attend_after_prefixes(query, key, value, prefixes, scaling=scaling))
+
+
+def _attend_at(
+    places: Tensor, layout: DeviceLayout, query: Tensor, keys: Keys, scaling: float | None
+) -> Tensor:
+    """Outputs of the tokens at ``places``, in inference on a CPU, as those of all tokens: 0 elsewhere."""
+    output = torch.zeros_like(query)
+    for bucket in layout.layout.read_at(places.tolist()):
+        own, num_seen = torch.from_numpy(bucket.queries), torch.from_numpy(bucket.lengths)
+        last = own[:, -1]
+        rows = query.index_select(0, last).unsqueeze(1)
+        key, value = (_take(tensor, own.flatten()).unflatten(0, own.shape) for tensor in keys.own)
+        if bucket.prefixes:
+            prefixes = [(number, *keys.at(start, length)) for number, start, length in bucket.prefixes]
+            found = attend_after_prefixes(rows, key, value, prefixes, scaling=scaling, num_seen=num_seen)
+        else:
+            mask = (torch.arange(own.shape[1]) < num_seen)[:, None, None]
+            heads_first = (tensor.transpose(1, 2) for tensor in (rows, key, value))
+            found = attend(*heads_first, mask=mask, is_causal=False, scaling=scaling).transpose(1, 2)
+        output.index_copy_(0, last, found[:, 0])
+    return output
 
 
 def _rows(call: Call, states: Tensor, places: Tensor) -> Tensor:

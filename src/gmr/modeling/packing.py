@@ -6,8 +6,9 @@ This file says who stands where and who attends to whom; ``packed_attention`` do
 template: prompts share what their token ids and pictures have in common from the left.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 
@@ -82,16 +83,19 @@ class Bucket:
     @cached_property
     def queries(self) -> Indices:
         """``(rows, length)`` places in the sequence; a short row repeats its last token."""
-        starts, lengths = self._column("start"), self._column("length")
-        return starts + np.minimum(np.arange(self.length), lengths - 1)
+        return self._column("start") + np.minimum(np.arange(self.length), self.lengths - 1)
 
     @cached_property
     def real(self) -> Indices | None:
         """``(real,)`` places in the flattened ``queries`` that are no repetition; None: all are."""
-        lengths = self._column("length")
-        if lengths.min() == self.length:
+        if self.lengths.min() == self.length:
             return None
-        return np.flatnonzero((np.arange(self.length) < lengths).reshape(-1))
+        return np.flatnonzero((np.arange(self.length) < self.lengths).reshape(-1))
+
+    @property
+    def lengths(self) -> Indices:
+        """``(rows, 1)`` tokens of each row that are no repetition."""
+        return self._column("length")
 
     @cached_property
     def keys(self) -> Indices:
@@ -181,9 +185,17 @@ class Layout:
     @cached_property
     def by_prefix(self) -> tuple[Bucket, ...]:
         """The buckets with rows of the same prefix side by side."""
+        return tuple(_by_prefix(bucket) for bucket in self.buckets)
+
+    def read_at(self, places: Sequence[int]) -> tuple[Bucket, ...]:
+        """For some tokens, what each of them sees, as buckets of spans that end there; rows as for ``by_prefix``."""
+        starts = [span.start for span in self.spans]
+        spans = [self.spans[bisect_right(starts, place) - 1] for place in places]
+        cut = [
+            replace(span, length=place + 1 - span.start) for span, place in zip(spans, places, strict=True)
+        ]
         return tuple(
-            Bucket(tuple(sorted(bucket.spans, key=lambda span: span.prefix_start)), self.num_kept)
-            for bucket in self.buckets
+            _by_prefix(Bucket(tuple(cut[index] for index in row), self.num_kept)) for row in _similar(cut)
         )
 
     @cached_property
@@ -213,6 +225,10 @@ class Layout:
         return Joined(
             keys, _bounds(num_queries), _bounds(num_keys), int(num_queries.max()), int(num_keys.max())
         )
+
+
+def _by_prefix(bucket: Bucket) -> Bucket:
+    return replace(bucket, spans=tuple(sorted(bucket.spans, key=lambda span: span.prefix_start)))
 
 
 def _key_places(span: Span, num_kept: int) -> Indices:

@@ -9,15 +9,33 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from gmr.modeling import attention
+
 # Most scores that are held at a time: about what a core's cache holds.
 MAX_SCORES = 500_000
+
+# A copy of a prefix costs more than slower products where it is so many times as long as the rows.
+MUCH_LONGER = 5
 
 # Rows, and the keys and values ``(tokens, key heads, width)`` of the prefix that they share.
 Prefix = tuple[int, Tensor, Tensor]
 
 
+def reads_in_place(queries: int, prefix: int) -> bool:
+    """Whether `attend_after_prefixes` is faster for rows of so many queries than SDPA with copies of the prefix."""
+    if attention.IS_WIDE:
+        return attention.is_short(queries, prefix + queries)
+    return prefix >= MUCH_LONGER * queries
+
+
 def attend_after_prefixes(
-    query: Tensor, key: Tensor, value: Tensor, prefixes: Sequence[Prefix], *, scaling: float | None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    prefixes: Sequence[Prefix],
+    *,
+    scaling: float | None,
+    num_seen: Tensor | None = None,
 ) -> Tensor:
     """Outputs ``(rows, length, heads, width)`` of queries that see their prefix and, causally, their own row.
 
@@ -25,18 +43,27 @@ def attend_after_prefixes(
 
     Args:
         query: ``(rows, length, heads, width)``.
-        key: ``(rows, length, key heads, width)``; each key head serves as many neighbouring heads.
+        key: ``(rows, own, key heads, width)``, as many as queries; each key head serves as many neighbouring heads.
         value: likewise.
         prefixes: in the order of the rows; together they are of all rows.
         scaling: factor on the products of queries and keys; None for one over the root of the width.
+        num_seen: ``(rows, 1)`` how many keys of its own row each query sees, from the first on, in place of causality:
+            then there may be more keys than queries.
     """
     longest = max(len(keys) for _, keys, _ in prefixes)
     _, length, heads, _ = query.shape
-    at_a_time = max(1, MAX_SCORES // (heads * length * (longest + length)))
+    own = key.shape[1]
+    if num_seen is None:
+        unseen = torch.ones(1, own, own, dtype=torch.bool).triu_(1)
+    else:
+        unseen = (torch.arange(own) >= num_seen)[:, None]
+    bias = query.new_zeros(unseen.shape).masked_fill_(unseen, -torch.inf)
+    at_a_time = max(1, MAX_SCORES // (heads * length * (longest + own)))
     outputs, done = [], 0
     for chosen in _cut(prefixes, at_a_time):
         rows = slice(done, done + sum(number for number, _, _ in chosen))
-        outputs.append(_attend(query[rows], key[rows], value[rows], chosen, scaling))
+        own_bias = bias if num_seen is None else bias[rows]
+        outputs.append(_attend(query[rows], key[rows], value[rows], chosen, bias=own_bias, scaling=scaling))
         done = rows.stop
     return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
 
@@ -60,17 +87,24 @@ def _cut(prefixes: Sequence[Prefix], num_rows: int) -> Iterator[list[Prefix]]:
 
 
 def _attend(
-    query: Tensor, key: Tensor, value: Tensor, prefixes: Sequence[Prefix], scaling: float | None
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    prefixes: Sequence[Prefix],
+    *,
+    bias: Tensor,
+    scaling: float | None,
 ) -> Tensor:
+    """The same for rows whose scores are held at a time; ``bias`` ``(rows or 1, length or 1, own)``."""
     rows, length, heads, width = query.shape
-    key_heads = key.shape[2]
+    own, key_heads = key.shape[1:3]
     shape = (key_heads, rows, heads // key_heads, length)
     # Heads that share a key head, and rows that share a prefix, are more queries of it.
     together = query.unflatten(2, (key_heads, -1)).permute(2, 0, 3, 1, 4).reshape(key_heads, -1, width)
     # With one row or one head that may be a view, and the views below want it as it looks.
     together = together.contiguous() * (width**-0.5 if scaling is None else scaling)
     longest = max(len(keys) for _, keys, _ in prefixes)
-    scores = query.new_empty(key_heads, together.shape[1], longest + length)
+    scores = query.new_empty(key_heads, together.shape[1], longest + own)
     per_row = together.shape[1] // rows
     places: list[tuple[slice, Tensor, Tensor]] = []
     done = 0
@@ -81,15 +115,14 @@ def _attend(
         torch.bmm(together[:, place], keys.permute(1, 2, 0), out=scores[:, place, : len(keys)])
         if len(keys) < longest:
             scores[:, place, len(keys) : longest] = -torch.inf
-    own = scores[:, :, longest:]
-    later = query.new_full((length, length), -torch.inf).triu_(1)
+    own_scores = scores[:, :, longest:]
     products = together.view(key_heads, rows, per_row, width) @ key.permute(2, 0, 3, 1)
-    torch.add(products.view(*shape, length), later, out=own.view(*shape, length))
+    torch.add(products.view(*shape, own), bias[:, None], out=own_scores.view(*shape, own))
     torch.softmax(scores, dim=-1, out=scores)
     found = torch.empty_like(together)
     for place, keys, values in places:
         torch.bmm(scores[:, place, : len(keys)], values.transpose(0, 1), out=found[:, place])
     by_row = (key_heads * rows, per_row)
-    own_values = value.permute(2, 0, 1, 3).reshape(-1, length, width)
-    found.view(*by_row, width).baddbmm_(own.reshape(*by_row, length), own_values)
+    own_values = value.permute(2, 0, 1, 3).reshape(-1, own, width)
+    found.view(*by_row, width).baddbmm_(own_scores.reshape(*by_row, own), own_values)
     return found.view(*shape, width).permute(1, 3, 0, 2, 4).reshape(rows, length, heads, width)

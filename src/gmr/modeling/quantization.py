@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from gmr.core.errors import ModelError
+from gmr.modeling.last_rows import follow_last_rows
 from gmr.modeling.model import RerankModel
 
 LARGEST = 127
@@ -89,6 +90,8 @@ def quantize_model(model: RerankModel) -> None:
         parent, _, child = name.rpartition(".")
         # One after the other: the float weight of a layer is freed before the next is rounded.
         setattr(layers.get_submodule(parent), child, Int8Linear(module))
+    if model.packs:  # hooks went with the layers that were replaced
+        follow_last_rows(layers[-1])
     model.requires_grad_(False)
 
 
