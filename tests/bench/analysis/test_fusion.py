@@ -34,14 +34,14 @@ def test_a_right_first_stage_helps_a_random_model_and_is_chosen():
     table = fusion(Biased(), [task], OPTIONS).table("fused scores")
     assert table.find(FIRST_ONLY, "nDCG@10").mean == 1.0
     alone = table.find(RERANK_ONLY, "nDCG@10").mean
-    chosen = table.find("log-odds, w by cross-validation", VERSUS)
+    chosen = table.find("score, w by cross-validation", VERSUS)
     assert chosen.mean == pytest.approx(1.0 - alone)
     assert chosen.is_shown
 
 
 def test_a_wrong_first_stage_is_left_out_and_costs_nothing():
     table = fusion(Biased(relevance=10.0), [make_task(num_queries=20)], OPTIONS).table("fused scores")
-    for scale in ("log-odds", "probability", "z-scores", "min-max"):
+    for scale in ("score", "sigmoid", "z-scores", "min-max"):
         estimate = table.find(f"{scale}, w by cross-validation", VERSUS)
         assert estimate.mean == 0.0
         assert not estimate.is_shown
@@ -49,7 +49,7 @@ def test_a_wrong_first_stage_is_left_out_and_costs_nothing():
 
 def test_of_equally_good_weights_the_model_alone_is_taken():
     result = fusion(Biased(relevance=100.0), [oracle_first(make_task(num_queries=10))], OPTIONS)
-    assert result.facts["chosen_weights"]["task"]["log-odds"] == ["inf"] * 5
+    assert result.facts["chosen_weights"]["task"]["score"] == ["inf"] * 5
 
 
 def test_the_weight_of_a_query_never_saw_it():
@@ -95,7 +95,7 @@ def test_reciprocal_ranks_are_summed_over_both_rankings():
 def test_every_row_is_there_and_the_curve_has_finite_weights_alone():
     result = fusion(Biased(), [make_task()], OPTIONS)
     labels = {row.change.label for row in result.table("fused scores").rows}
-    assert {RRF, "log-odds, w = 1", "probability, w = 0.5", "log-odds, w = 0.1"} <= labels
+    assert {RRF, "score, w = 1", "sigmoid, w = 0.5", "score, w = 0.1"} <= labels
     assert all(math.isfinite(row.change.x) for row in result.table("every weight").rows)
 
 

@@ -33,7 +33,7 @@ def _as_given(scores: Mapping[str, float]) -> Scores:
     return dict(scores)
 
 
-def _probabilities(scores: Mapping[str, float]) -> Scores:
+def _sigmoids(scores: Mapping[str, float]) -> Scores:
     return {doc_id: probability(score) for doc_id, score in scores.items()}
 
 
@@ -49,8 +49,8 @@ def _scaled(name: str) -> "Scale":
 Scale = Callable[[Mapping[str, float]], Scores]
 # What is done to the first stage's scores and to the model's, within a query.
 SCALES: dict[str, tuple[Scale, Scale]] = {
-    "log-odds": (_as_given, _as_given),
-    "probability": (_as_given, _probabilities),
+    "score": (_as_given, _as_given),
+    "sigmoid": (_as_given, _sigmoids),
     "z-scores": (_scaled("zscore"), _scaled("zscore")),
     "min-max": (_scaled("minmax"), _scaled("minmax")),
 }
@@ -79,7 +79,7 @@ def fusion(scorer: "Scorer", tasks: Sequence[RerankTask], options: Options) -> A
     for task in tasks:
         cases = cases_of(task, options)
         values = _values(cases, score_candidates(scorer, cases))
-        first, last = (values["log-odds"][weight] for weight in (0.0, math.inf))
+        first, last = (values["score"][weight] for weight in (0.0, math.inf))
 
         def add(
             label: str,
@@ -95,7 +95,7 @@ def fusion(scorer: "Scorer", tasks: Sequence[RerankTask], options: Options) -> A
 
         add(FIRST_ONLY, first)
         add(RERANK_ONLY, last)
-        for scale in ("log-odds", "probability"):
+        for scale in ("score", "sigmoid"):
             for weight in LAMRA_WEIGHTS:
                 add(f"{scale}, w = {weight:g}", values[scale][weight])
         for scale, by_weight in values.items():
@@ -123,8 +123,8 @@ def fusion(scorer: "Scorer", tasks: Sequence[RerankTask], options: Options) -> A
         tables=(fused, _finite(curve)),
         sentences=tuple(_sentences(fused, heading)),
         method=(
-            "score = retrieval + w · rerank within the candidates of a query: log-odds and probability leave the"
-            " retrieval score as given; z-scores and min-max scale both within the query.",
+            "retrieval + w · rerank within the candidates of a query: score takes the model's score as given, sigmoid"
+            " its sigmoid (of log-odds: the probability); z-scores and min-max scale both within the query.",
             f"w by cross-validation: {NUM_FOLDS} parts by lot; a part is measured with the weight that is best on"
             " the others of its task, the larger one where several are. The curve over all weights shows the"
             " queries themselves: its top is not what a new query gets.",
