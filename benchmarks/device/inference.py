@@ -17,6 +17,7 @@ from gmr.inference.documents import DocumentStore
 from gmr.inference.pictures import FeatureStore, PictureCache
 from gmr.inference.planner import share_prefixes
 from gmr.inference.scoring import Pair, score_pairs
+from gmr.modeling.lean_feed_forward import use_lean_feed_forward, use_plain_feed_forward
 from gmr.modeling.model import RerankModel
 from gmr.modeling.packed_batch import collate_packed
 from gmr.modeling.packing import Part, pack
@@ -113,6 +114,7 @@ def compiled(model: RerankModel, run: Callable[[], Any]) -> Any:
         for layer in model.base_model.language_model.layers
         for part in (layer.mlp, layer.input_layernorm, layer.post_attention_layernorm)
     ]
+    use_plain_feed_forward(model.causal_model)
     for part in parts:
         # What was compiled once is kept with the part and only switched on and off here.
         kept = part.__dict__.get("_gmr_compiled")
@@ -126,6 +128,7 @@ def compiled(model: RerankModel, run: Callable[[], Any]) -> Any:
     finally:
         for part in parts:
             part._compiled_call_impl = None
+        use_lean_feed_forward(model.causal_model)
 
 
 def operations(model: RerankModel, prompts: Sequence[Prompt]) -> dict[str, int]:
