@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from gmr.modeling.packing import Span
+from gmr.modeling.layout import Span
 
 
 def dense_attention(states: Sequence[Tensor], spans: Sequence[Span]) -> Tensor:

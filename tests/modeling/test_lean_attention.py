@@ -6,8 +6,8 @@ from torch import Tensor
 
 from gmr.modeling import lean_attention
 from gmr.modeling.device_layout import to_device
+from gmr.modeling.layout import Span, lay_out
 from gmr.modeling.packed_attention import packed_attention
-from gmr.modeling.packing import Span, lay_out
 from tests.modeling.dense import dense_attention
 
 # Prefixes with rows of different lengths, rows without a prefix, and padding inside calls.

@@ -14,14 +14,16 @@ from hypothesis import strategies as st
 from gmr.core.errors import ModelError
 from gmr.inference.planner import parts_of
 from gmr.modeling import attention, device_layout, packing, prefix_attention, self_check
+from gmr.modeling import layout as layouts
 from gmr.modeling.adapters import add_lora
 from gmr.modeling.device_layout import to_device
 from gmr.modeling.last_rows import follow_last_rows, only_rows
+from gmr.modeling.layout import Span, lay_out
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
 from gmr.modeling.packed_attention import packed_attention
 from gmr.modeling.packed_batch import collate_packed
-from gmr.modeling.packing import Part, Span, lay_out, pack
+from gmr.modeling.packing import Part, pack
 from gmr.modeling.self_check import check_packed
 from tests.helpers.counting import count_patches
 from tests.helpers.pairs import pairs_for
@@ -154,7 +156,7 @@ def test_attention_is_that_of_a_dense_mask(
     layer.self_attn = module = torch.nn.Module()
     module.layer_idx = 0  # type: ignore[assignment]
     with pytest.MonkeyPatch.context() as patch, cpu_kernel() if cost is None else nullcontext():
-        patch.setattr(packing, "CALL_COST", cost)
+        patch.setattr(layouts, "CALL_COST", cost)
         patch.setattr(attention, "MAX_WRITTEN_OUT", short)
         patch.setattr(attention, "IS_WIDE", wide)
         patch.setattr(prefix_attention, "MAX_SCORES", scores)

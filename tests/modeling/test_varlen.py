@@ -12,8 +12,8 @@ from torch.nn.attention import varlen as torch_varlen
 
 from gmr.modeling import varlen
 from gmr.modeling.device_layout import to_device
+from gmr.modeling.layout import Span, lay_out
 from gmr.modeling.packed_attention import packed_attention
-from gmr.modeling.packing import Span, lay_out
 from gmr.modeling.varlen import BUCKETS, HALF, KERNELS, Bounds, Kernel, kernel_for, use_kernel
 from tests.helpers.varlen import aligned_at_the_start, cpu_kernel, naive
 

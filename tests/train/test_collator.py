@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader
 from gmr.core.errors import DataError
 from gmr.core.items import Image
 from gmr.core.nouns import Document
-from gmr.modeling.packing import Layout
+from gmr.modeling.layout import Layout
 from gmr.modeling.processor import PromptProcessor
 from gmr.train.collator import GroupCollator
 from gmr.train.sampling import EpochSampler, Group, GroupDataset, SamplingConfig

@@ -6,7 +6,8 @@ from itertools import pairwise
 
 import numpy as np
 
-from gmr.modeling.packing import Indices, Part, common_length, keyed_ids
+from gmr.modeling.layout import Indices
+from gmr.modeling.packing import Part, common_length, keyed_ids
 from gmr.modeling.processor import Prompt
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gmr.modeling.packing import Bucket, Layout
+from gmr.modeling.layout import Bucket, Layout
 from gmr.modeling.varlen import Bounds
 
 # Keys and values by layer, each (tokens, heads, width), after rotation.

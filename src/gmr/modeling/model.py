@@ -14,9 +14,9 @@ from gmr.modeling.backbones import PLAIN_LAYERS, Backbone, backbone_facts, layer
 from gmr.modeling.device_layout import DeviceLayout, to_device
 from gmr.modeling.heads import HeadConfig
 from gmr.modeling.last_rows import follow_last_rows, only_rows
+from gmr.modeling.layout import Layout
 from gmr.modeling.lean_feed_forward import use_lean_feed_forward
 from gmr.modeling.packed_attention import use_packed_attention
-from gmr.modeling.packing import Layout
 from gmr.modeling.positions import picture_positions
 from gmr.modeling.vision_attention import use_windowed_attention
 from gmr.modeling.vision_features import PictureFeatures

@@ -17,9 +17,10 @@ from gmr.core.nouns import Document, Query
 from gmr.modeling.backbones import layer_types
 from gmr.modeling.device_layout import KeptLayers, to_device
 from gmr.modeling.forked_cache import collate_rests, fork, prefill
+from gmr.modeling.layout import Layout
 from gmr.modeling.model import RerankModel
 from gmr.modeling.packed_batch import collate_packed
-from gmr.modeling.packing import Layout, PackedSequence, Part, common_length, cut_prompt, keyed_ids, pack
+from gmr.modeling.packing import PackedSequence, Part, common_length, cut_prompt, keyed_ids, pack
 from gmr.modeling.positions import picture_positions
 from gmr.modeling.processor import Prompt
 from gmr.modeling.templates import Slot
