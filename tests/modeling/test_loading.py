@@ -373,6 +373,14 @@ def test_an_adapter_folder_loads_on_its_base(tmp_path: Path) -> None:
     assert not torch.allclose(scores(load(tiny_checkpoint("qwen2_5_vl"))), expected, atol=0.1)
 
 
+@pytest.mark.filterwarnings("always")
+def test_nobody_is_warned_of_what_libraries_ask_each_other(
+    tmp_path: Path, recwarn: pytest.WarningsRecorder
+) -> None:
+    load(adapter(tmp_path)[0])
+    assert not [warning for warning in recwarn if "checkpointing" in str(warning.message)]
+
+
 def test_an_adapter_can_be_put_on_a_base_by_name(tmp_path: Path) -> None:
     folder, trained = adapter(tmp_path)
     assert torch.equal(scores(load(tiny_checkpoint("qwen2_5_vl"), adapter=folder)), scores(trained))

@@ -1,6 +1,9 @@
 """Low-rank adapters (LoRA) through PEFT: adding them to a model and reading them from a folder."""
 
 import json
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +45,8 @@ def add_lora(
         task_type="FEATURE_EXTRACTION" if model.facts.is_encoder else "CAUSAL_LM",
     )
     try:
-        model.backbone = peft.get_peft_model(model.backbone, config)
+        with _without_deprecations():
+            model.backbone = peft.get_peft_model(model.backbone, config)
     except ValueError as error:
         raise ModelError(
             f"no layer of the {model.facts.model_type} backbone matches {config.target_modules!r}"
@@ -78,7 +82,8 @@ def load_adapter(backbone: Any, folder: Path, *, dtype: Any) -> Any:
             f"{folder}: no {ADAPTER_WEIGHTS}; adapters are read from safetensors only, never from pickles"
         )
     try:
-        wrapped = peft.PeftModel.from_pretrained(backbone, str(folder), autocast_adapter_dtype=False)
+        with _without_deprecations():
+            wrapped = peft.PeftModel.from_pretrained(backbone, str(folder), autocast_adapter_dtype=False)
         with safe_open(str(weights), framework="pt") as file:
             found = set(file.keys())
     except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
@@ -94,6 +99,14 @@ def load_adapter(backbone: Any, folder: Path, *, dtype: Any) -> Any:
             " is this adapter made for another backbone?"
         )
     return wrapped.to(dtype)
+
+
+@contextmanager
+def _without_deprecations() -> Iterator[None]:
+    """Inside, nobody is told that PEFT asks transformers for a name that is to go: a user can do nothing about it."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=FutureWarning, message=".*is_gradient_checkpointing")
+        yield
 
 
 def _peft() -> Any:
