@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gmr.inference.scoring import score_pairs
-from gmr.modeling.last_rows import follow_last_rows, ignore_last_rows, only_rows
+from gmr.modeling.last_rows import follow_last_rows, ignore_last_rows, only_rows, rows_read
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
 from gmr.modeling.packed_batch import collate_packed
@@ -70,6 +70,7 @@ def test_with_gradients_and_in_padded_batches_every_token_is_computed() -> None:
 def test_a_part_is_computed_where_it_is_read_and_is_nought_elsewhere() -> None:
     layer = torch.nn.Module()
     layer.mlp = torch.nn.Linear(3, 3)
+    layer.self_attn = attention = torch.nn.Module()
     follow_last_rows(layer)
     follow_last_rows(layer)  # as a second reranker on the same backbone does
     states = torch.randn(1, 5, 3)
@@ -77,6 +78,11 @@ def test_a_part_is_computed_where_it_is_read_and_is_nought_elsewhere() -> None:
     for each in (layer, copy.deepcopy(layer)):
         with only_rows(torch.tensor([1, 4]), num_tokens=5):
             found = each.mlp(states)
+            read = rows_read(each.self_attn)
+            assert read is not None
+            assert read.tolist() == [1, 4]
+            assert rows_read(torch.nn.Module()) is None, "the attention of another layer"
+        assert rows_read(each.self_attn) is None
         torch.testing.assert_close(found[:, [1, 4]], plain[:, [1, 4]])
         assert not found[:, [0, 2, 3]].any()
         assert torch.equal(each.mlp(states), plain)
@@ -84,6 +90,7 @@ def test_a_part_is_computed_where_it_is_read_and_is_nought_elsewhere() -> None:
     ignore_last_rows(layer)
     with only_rows(torch.tensor([1, 4]), num_tokens=5):
         assert torch.equal(layer.mlp(states), plain)
+        assert rows_read(attention) is None
 
 
 def test_another_thread_is_not_concerned() -> None:

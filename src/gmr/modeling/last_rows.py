@@ -41,7 +41,9 @@ def ignore_last_rows(layer: nn.Module) -> None:
         for hooks, own in ((part._forward_pre_hooks, _take), (part._forward_hooks, _put_back)):
             for key in [key for key, hook in hooks.items() if hook is own]:
                 del hooks[key]
-    vars(getattr(layer, "self_attn", nn.Module())).pop(_FOLLOWS, None)
+    attention = getattr(layer, "self_attn", None)
+    if attention is not None:
+        vars(attention).pop(_FOLLOWS, None)
 
 
 @contextmanager

@@ -159,7 +159,7 @@ def _attend_by_prefix(call: Call, query: Tensor, keys: Keys, scaling: float | No
 def _attend_at(
     places: Tensor, layout: DeviceLayout, query: Tensor, keys: Keys, scaling: float | None
 ) -> Tensor:
-    """Outputs of the tokens at ``places``, in inference on a CPU, as those of all tokens: 0 elsewhere."""
+    """Outputs ``(tokens, heads, width)`` in inference on a CPU, computed at ``places`` ``(reads,)`` and 0 elsewhere."""
     output = torch.zeros_like(query)
     for bucket in layout.layout.read_at(places.tolist()):
         own, num_seen = torch.from_numpy(bucket.queries), torch.from_numpy(bucket.lengths)
