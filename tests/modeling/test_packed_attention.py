@@ -106,7 +106,7 @@ spans = st.lists(
     scores=st.sampled_from([1, 200, 500_000]),
     heads=st.sampled_from([(2, 2), (4, 2)]),
     num_kept=st.sampled_from([0, 3]),
-    wide=st.booleans(),
+    avx512=st.booleans(),
     reads=st.lists(st.floats(0, 0.999), min_size=1, max_size=6),
 )
 def test_attention_is_that_of_a_dense_mask(
@@ -116,7 +116,7 @@ def test_attention_is_that_of_a_dense_mask(
     scores: int,
     heads: tuple[int, int],
     num_kept: int,
-    wide: bool,
+    avx512: bool,
     reads: list[float],
 ) -> None:
     """Any prefixes and lengths, any cut into calls or a kernel: the same as one call with the whole mask written out.
@@ -158,7 +158,7 @@ def test_attention_is_that_of_a_dense_mask(
     with pytest.MonkeyPatch.context() as patch, cpu_kernel() if cost is None else nullcontext():
         patch.setattr(layouts, "CALL_COST", cost)
         patch.setattr(attention, "MAX_WRITTEN_OUT", short)
-        patch.setattr(attention, "IS_WIDE", wide)
+        patch.setattr(attention, "HAS_AVX512", avx512)
         patch.setattr(prefix_attention, "MAX_SCORES", scores)
         layout = to_device(
             lay_out(found, num_tokens=tokens, num_kept=num_kept),

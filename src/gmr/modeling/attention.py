@@ -10,11 +10,11 @@ from torch import Tensor
 from torch.nn.functional import dropout as drop
 from torch.nn.functional import scaled_dot_product_attention
 
-# Without these instructions products of small blocks cost no more than those of large ones.
-IS_WIDE = torch.backends.cpu.get_cpu_capability() == "AVX512"
+# With these instructions torch's kernel multiplies its small blocks slowly: ``python -m benchmarks.attention``.
+HAS_AVX512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
 # Most (query, key) pairs of a row for which the formula is written out: in inference, and in training, where all of
 # them are kept for the backward pass.
-MAX_WRITTEN_OUT = 65_536 if IS_WIDE else 16_384
+MAX_WRITTEN_OUT = 65_536 if HAS_AVX512 else 16_384
 MAX_WRITTEN_OUT_IN_TRAINING = 16_384
 
 

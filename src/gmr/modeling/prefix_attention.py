@@ -23,7 +23,7 @@ Prefix = tuple[int, Tensor, Tensor]
 
 def reads_in_place(queries: int, prefix: int) -> bool:
     """Whether `attend_after_prefixes` is faster for rows of so many queries than SDPA with copies of the prefix."""
-    if attention.IS_WIDE:
+    if attention.HAS_AVX512:
         return attention.is_short(queries, prefix + queries)
     return prefix >= MUCH_LONGER * queries
 
