@@ -1,5 +1,6 @@
 """One training run from a recipe to a model folder; started again, it goes on where it stopped."""
 
+import atexit
 import logging
 import signal
 import threading
@@ -7,6 +8,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -115,6 +117,7 @@ def train(
     )
     complete = read_result(run_dir, identity, force=force) if resume == "auto" else None
     if complete is not None:
+        leave_the_others_at_exit()
         return complete
     checkpoint = choose_checkpoint(run_dir, resume, identity, args=args, force=force)
     set_seed(args.seed)
@@ -131,7 +134,6 @@ def train(
     if progress and not args.disable_tqdm:
         watchers.append(bar)
     watchers.extend(tensorboard(run_dir, args))
-    rates = {"vision": recipe.learning_rates.vision, "head": recipe.learning_rates.head}
     trainer = RerankTrainer(
         model,
         args,
@@ -147,7 +149,7 @@ def train(
         tokens_per_pass=recipe.model.tokens_per_pass,
         length_groups=recipe.model.length_groups,
         length_window=recipe.model.length_window,
-        learning_rates={part: rate for part, rate in rates.items() if rate is not None},
+        learning_rates=_rates_of_parts(recipe),
         optimizer=recipe.optimizer,
         identity=identity,
         callbacks=watchers,
@@ -182,7 +184,24 @@ def train(
     )
     if trainer.is_world_process_zero() and model_dir is not None:
         write_result(result)
+    leave_the_others_at_exit()
     return result
+
+
+@cache
+def leave_the_others_at_exit() -> None:
+    """Have this process leave its group while the interpreter is still whole.
+
+    Gloo's threads may hold tensors that Python made; one that lets go of them while the interpreter ends aborts the
+    process, and with it the launcher (pytorch/pytorch#179291). Until then the group is the caller's to use. A run that
+    failed does not come here: with NCCL, leaving may wait for processes that hang.
+    """
+    atexit.register(_leave_the_others)
+
+
+def _leave_the_others() -> None:
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def choose_checkpoint(
@@ -299,6 +318,11 @@ def tensorboard(run_dir: Path, args: TrainingArguments) -> list[TrainerCallback]
     from transformers.integrations.integration_utils import TensorBoardCallback
 
     return [TensorBoardCallback(SummaryWriter(log_dir=str(run_dir / "tensorboard")))]
+
+
+def _rates_of_parts(recipe: Recipe) -> dict[str, float]:
+    rates = {"vision": recipe.learning_rates.vision, "head": recipe.learning_rates.head}
+    return {part: rate for part, rate in rates.items() if rate is not None}
 
 
 @contextmanager
