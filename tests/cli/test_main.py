@@ -1,17 +1,21 @@
 """How a run of the command line ends: exit status, one line for an error, a traceback only when asked."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 
 import gmr as package
 from gmr.cli import rank as rank_module
+from gmr.cli.main import app
 from gmr.core.errors import ConfigError, DataError, ModelError, UsageError
 from tests.cli.stubs import Outcome
 
@@ -127,6 +131,23 @@ def test_help_teaches_commands_examples_and_next_steps(gmr: Gmr) -> None:
     for words in ("Use a model", "Make a model", "Look around", "Three examples", "Next steps"):
         assert words in shown
     assert shown.split("Three examples")[1].split("Next steps")[0].count("gmr ") == 3
+
+
+def test_square_brackets_of_a_help_text_are_styles_or_shown() -> None:
+    # Rich takes other words in brackets for a style as well, and leaves them out.
+    texts = list(_help_texts(get_command(app)))
+    assert any("\\[quick]" in text for text in texts)
+    words = {word for text in texts for word in re.findall(r"(?<!\\)\[/?([a-z]\w*)\]", text)}
+    assert words == {"bold", "cyan"}
+
+
+def _help_texts(command: Any) -> Iterator[str]:
+    yield command.help or ""
+    yield command.epilog or ""
+    for parameter in command.params:
+        yield getattr(parameter, "help", None) or ""
+    for inner in getattr(command, "commands", {}).values():
+        yield from _help_texts(inner)
 
 
 def test_the_examples_of_the_help_name_real_options(gmr: Gmr) -> None:

@@ -48,7 +48,7 @@ def sweep(
         typer.Option(min=1, help="Runs at a time, each with one thread; one for each core when not given."),
     ] = None,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Fewer steps, seeds and queries, as the plan's [quick] says.")
+        bool, typer.Option("--quick", help="Fewer steps, seeds and queries, as the plan's \\[quick] says.")
     ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show the runs and how long they may take; make none.")
