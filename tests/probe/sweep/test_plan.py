@@ -11,8 +11,9 @@ from gmr.modeling.processor import PromptProcessor
 from gmr.objectives import Objective
 from gmr.probe.sweep.cells import cells_of, recipe_of
 from gmr.probe.sweep.plan import Plan, load_plan, packaged_plans
-from gmr.probe.sweep.runs import reported_runs, tuning_runs
+from gmr.probe.sweep.runs import _folder_digest, reported_runs, tuning_runs
 from gmr.train.arguments import training_arguments
+from tests.probe.sweep.tiny import write_plan
 
 SMALL = 'name = "p"\nquestion = "?"\n'
 
@@ -41,12 +42,6 @@ def test_every_cell_of_a_packaged_plan_is_a_recipe_with_an_objective(
         assert recipe.training["max_steps"] >= recipe.training["warmup_steps"]
     compared = {contrast.a for contrast in plan.contrasts} | {contrast.b for contrast in plan.contrasts}
     assert compared == set(cells), "a cell that no contrast looks at is run for nothing"
-
-
-@pytest.mark.parametrize("name", list(packaged_plans()))
-def test_cells_of_a_packaged_plan_have_the_same_budget(name: str) -> None:
-    cells = cells_of(load_plan(name)).values()
-    assert len({len(cell.learning_rates) for cell in cells}) == 1
 
 
 def test_the_answer_words_of_the_plan_are_single_tokens_of_the_small_model() -> None:
@@ -149,6 +144,10 @@ def test_a_run_is_named_after_what_it_depends_on(tmp_path: Path) -> None:
         (2 * '[[contrasts]]\nname = "x"\na = "a"\nb = "a"\n' + "[cells.a]\n", "two contrasts are called 'x'"),
         ('[cells.a]\n[test]\nmeasure = "goodness"\n', "goodness"),
         ("[cells.a]\n[test]\nlimit = 0\n", "test.limit"),
+        ("[cells.a]\n[tuning]\nseeds = []\n", "tuning.seeds must be at least one"),
+        ("[cells.a]\n[tuning]\nlearning_rates = [1e-3, -1.0]\n", "tuning.learning_rates must be above zero"),
+        ("[cells.a]\n[tuning]\nlearning_rates = [1e-3, 1e-3]\n", "each once, not [0.001, 0.001]"),
+        ("[cells.a]\nlearning_rates = [0.0]\n", "learning_rates of a cell must be above zero"),
     ],
 )
 def test_a_page_that_cannot_be_run_is_refused_by_name(text: str, told: str, tmp_path: Path) -> None:
@@ -189,6 +188,31 @@ def test_cells_that_cannot_be_made_are_refused_by_name(text: str, told: str, tmp
 
     with pytest.raises(ConfigError, match=told):
         make()
+
+
+@pytest.mark.parametrize("spelling", ["{}", "{}/", "{}/../dev", "dev", "./dev"])
+def test_rates_are_not_chosen_on_the_test_however_its_folder_is_spelt(
+    spelling: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = write_plan(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    dev = spelling.format(tmp_path / "dev")
+    plan = load_plan(page, [f'common.data.dev="{dev}"', f'test.folder="{tmp_path / "dev"}"'])
+    with pytest.raises(ConfigError, match="the test would be the development tasks"):
+        tuning_runs(plan)
+    tuning_runs(load_plan(page, [f'common.data.dev="{dev}"']))
+
+
+def test_other_data_of_a_suite_in_the_same_folder_makes_another_run(tmp_path: Path) -> None:
+    (tmp_path / "emoji").mkdir()
+    path = tmp_path / "emoji" / "concepts.jsonl"
+    keys = []
+    for content in ("a", "b", "a"):
+        path.write_text(content, encoding="utf-8")
+        _folder_digest.cache_clear()
+        plan = plan_of(f'[cells.a]\n[test]\nsuite = "glyphs+emoji"\nroot = "{tmp_path}"\n', tmp_path)
+        keys.append(reported_runs(plan, cells_of(plan)["a"], learning_rate=1e-3)[0].key)
+    assert keys[0] == keys[2] != keys[1]
 
 
 def test_what_a_plan_needs_and_is_not_there_is_told_with_the_way_to_make_it(

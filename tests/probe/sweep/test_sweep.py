@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gmr.core.errors import ConfigError, DataError
+from gmr.core.errors import ConfigError, DataError, NotFiniteError
+from gmr.probe.sweep import execute as execute_module
 from gmr.probe.sweep import sweep as module
-from gmr.probe.sweep.analysis import Analysis, analyse
 from gmr.probe.sweep.cells import cells_of
 from gmr.probe.sweep.contents import read_contents
-from gmr.probe.sweep.execute import cut, execute
+from gmr.probe.sweep.execute import cut
 from gmr.probe.sweep.files import COST, CURVES, DONE, TRAINING
 from gmr.probe.sweep.levels import LEVELS
 from gmr.probe.sweep.plan import load_plan
@@ -33,47 +33,12 @@ from tests.train.data import dev_task
 NUM_RUNS = 8
 
 
+pytestmark = pytest.mark.usefixtures("here")
+
+
 def run_here(sweep: Sweep) -> None:
     """Every run in this very process, one after the other."""
     sweep.run(num_workers=1, over="here", progress=False)
-
-
-@pytest.fixture(autouse=True)
-def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A place to make runs that needs no other process."""
-    from collections.abc import Iterator
-    from concurrent.futures import Future
-    from contextlib import contextmanager
-
-    @contextmanager
-    def in_this_process(num_runs: int) -> Iterator[Any]:
-        def submit(folder: Path) -> "Future[None]":
-            future: Future[None] = Future()
-            try:
-                execute(folder)
-                future.set_result(None)
-            except Exception as error:
-                future.set_exception(error)
-            return future
-
-        yield submit
-
-    monkeypatch.setitem(module.OVER, "here", in_this_process)
-
-
-@pytest.fixture(scope="module")
-def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_plan(tmp_path_factory.mktemp("plan"))
-
-
-@pytest.fixture(scope="module")
-def straight(page: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The sweep made in one go, by processes of its own as a user's is."""
-    folder = tmp_path_factory.mktemp("straight") / "sweep"
-    sweep = Sweep(load_plan(page), folder)
-    sweep.run(num_workers=2, progress=False)
-    write_report(folder)
-    return folder
 
 
 def test_a_sweep_leaves_small_files_for_every_run(straight: Path) -> None:
@@ -100,24 +65,6 @@ def test_the_rate_that_is_chosen_is_the_best_on_the_development_task(straight: P
             for f in (straight / "runs").glob(f"{name}.*.test.*")
         }
         assert used == {choice.learning_rate}
-
-
-def test_the_analysis_is_the_mean_difference_of_the_files(straight: Path) -> None:
-    analysis = analyse(read_contents(straight))
-    values: dict[str, list[float]] = {}
-    for folder in sorted((straight / "runs").glob("*.test.*")):
-        cell = folder.name.split(".")[0]
-        (path,) = (p for p in (folder / "test").iterdir() if "@" not in p.name)
-        values.setdefault(cell, []).extend(
-            json.loads(line)["value"] for line in path.read_text().splitlines()
-        )
-    expected = 100 * (np.mean(values["sft"]) - np.mean(values["contrastive"]))
-    first = analysis.contrasts[0]
-    assert first.effect is not None
-    assert first.effect.interval.mean == pytest.approx(expected)
-    assert first.effect.num_seeds == 2
-    assert first.verdict in ("agree", "disagree", "cannot tell")
-    assert analysis.num_missing == 0
 
 
 def test_a_report_from_the_files_alone_is_the_same_bytes(
@@ -271,8 +218,21 @@ def test_nothing_is_taken_that_differs_or_is_damaged(page: Path, straight: Path,
     path.write_text("step\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"curves\.csv: not as its run left it"):
         Sweep(load_plan(page), tmp_path / "damaged", reuse=[copy]).adopt()
-    with pytest.raises(DataError, match="neither the folder of a sweep nor"):
-        Sweep(load_plan(page), tmp_path / "nothing", reuse=[tmp_path / "none"])
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "letter.txt").write_text("dear")
+    with pytest.raises(DataError, match="letters: neither the folder of a sweep nor"):
+        Sweep(load_plan(page), tmp_path / "nothing", reuse=[tmp_path / "letters"])
+
+
+def test_a_folder_in_which_no_sweep_is_yet_has_nothing_to_take(
+    page: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    # The first of several plans that all name the folder they are made in.
+    (tmp_path / "empty").mkdir()
+    for name in ("sweeps", "empty"):
+        folder = tmp_path / name
+        assert Sweep(load_plan(page), folder / "tiny", reuse=[folder]).adopt() == 0
+        assert f"{folder}: no sweep is there yet, so nothing is taken from it" in caplog.text
 
 
 def test_another_content_of_the_same_folder_makes_another_run(tmp_path: Path) -> None:
@@ -292,28 +252,6 @@ def test_another_content_of_the_same_folder_makes_another_run(tmp_path: Path) ->
 def reported_runs_of(page: Path) -> list[RunSpec]:
     plan = load_plan(page)
     return [run for cell in cells_of(plan).values() for run in reported_runs(plan, cell, learning_rate=1e-3)]
-
-
-def test_cells_that_do_not_rank_are_named_and_no_verdict_is_given(straight: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(straight, copy)
-    levels = json.loads((copy / LEVELS).read_text())
-    (task,) = levels["chance"]
-
-    def with_chance(value: float) -> Analysis:
-        (copy / LEVELS).write_text(json.dumps(levels | {"chance": {task: value}}), encoding="utf-8")
-        return write_report(copy)
-
-    worst = min(result.mean.interval.low for result in with_chance(0.0).cells if result.mean) / 100
-    assert not any(result.is_at_chance for result in with_chance(worst - 0.01).cells)
-    assert "Not above random order" not in (copy / MARKDOWN).read_text()
-    some = with_chance(worst)
-    assert sum(result.is_at_chance for result in some.cells) >= 1
-    none = with_chance(1.0)
-    assert all(result.is_at_chance for result in none.cells)
-    assert all(result.is_at_chance for result in none.contrasts)
-    assert none.contrasts[0].verdict == "cannot tell"
-    assert "Not above random order: sft, contrastive." in (copy / MARKDOWN).read_text()
 
 
 def test_chance_is_the_mean_over_all_orders(straight: Path) -> None:
@@ -360,22 +298,36 @@ def test_a_rate_that_diverges_is_an_outcome_and_not_chosen(page: Path, tmp_path:
     assert json.loads(path.read_text())["outcome"] == "diverged"
 
 
+def test_a_model_whose_scores_are_not_numbers_has_diverged(
+    page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise NotFiniteError("scores of 'q' are not finite")
+
+    monkeypatch.setattr(execute_module, "rerank_run", fails)
+    plan = load_plan(page, ["tuning.learning_rates=[1e-3]", "seeds=[0]"])
+    run_here(Sweep(plan, tmp_path / "sweep", only=["sft"]))
+    (path,) = (tmp_path / "sweep" / "runs").glob("sft.*.test.*/done.json")
+    done = json.loads(path.read_text())
+    assert (done["outcome"], done["reason"]) == ("diverged", "scores of 'q' are not finite")
+    assert done["test"] == {}
+
+
+def test_another_plan_of_the_same_name_is_told_what_it_changes(
+    page: Path, straight: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(straight, copy)
+    Sweep(load_plan(page, ['question="What else?"']), copy).adopt()
+    assert not caplog.messages
+    Sweep(load_plan(page, ["seeds=[0]", "test.limit=3"]), copy).adopt()
+    assert f"{copy} was made by a plan with another seeds, test" in caplog.text
+
+
 def test_a_run_that_fails_is_named(page: Path, tmp_path: Path) -> None:
     plan = load_plan(page, [f"test.folder={tmp_path / 'nothing'}"])
     with pytest.raises(DataError, match="nothing"):
         Sweep(plan, tmp_path / "sweep", only=["sft"]).run(num_workers=1, over="here", progress=False)
-
-
-def test_part_of_a_sweep_is_reported_with_what_is_missing(page: Path, straight: Path, tmp_path: Path) -> None:
-    copy = tmp_path / "copy"
-    shutil.copytree(straight, copy)
-    for folder in (copy / "runs").glob("contrastive.*.test.*"):
-        shutil.rmtree(folder)
-    analysis = write_report(copy)
-    assert analysis.num_missing == 2
-    assert analysis.contrasts[0].effect is None
-    assert analysis.contrasts[1].effect is not None
-    assert "2 runs are not finished" in (copy / MARKDOWN).read_text()
 
 
 def test_a_depth_cuts_what_the_first_stage_has_last() -> None:

@@ -60,7 +60,8 @@ class ContrastResult:
     Attributes:
         contrast: As it was declared.
         effect: ``a - b`` in points, paired over seeds and queries; None while a cell has no run.
-        adjusted_p_value: After Holm's correction over the plan's contrasts; None as the effect.
+        adjusted_p_value: After Holm's correction over the plan's contrasts, those that are not run yet included; None
+            as the effect, and for a single seed.
         verdict: About the paper's claim; None where there is no claim or no effect.
         by_task: Task to effect with its interval, in points, not corrected.
         is_at_chance: Neither cell is above random order: the effect is one of models that do not rank.
@@ -104,11 +105,11 @@ def analyse(sweep: Contents) -> Analysis:
     cells = [_cell_result(sweep, cell, levels) for cell in sweep.cells.values()]
     by_name = {result.cell.name: result for result in cells}
     contrasts = [_contrast_result(by_name, contrast) for contrast in plan.contrasts]
-    known = [result for result in contrasts if result.effect is not None]
-    adjusted = iter(holm([result.effect.p_value for result in known if result.effect is not None]))
+    # What is not run yet counts as if nothing came of it: p must not grow while a sweep goes on.
+    adjusted = holm([1.0 if result.effect is None else result.effect.p_value for result in contrasts])
     contrasts = [
-        result if result.effect is None else replace(result, adjusted_p_value=next(adjusted))
-        for result in contrasts
+        replace(result, adjusted_p_value=p_value) if _has_seeds(result.effect) else result
+        for result, p_value in zip(contrasts, adjusted, strict=True)
     ]
     missing = sum(result.num_wanted - len(result.runs) for result in cells)
     return Analysis(plan, cells, contrasts, missing, levels)
@@ -156,16 +157,23 @@ def _contrast_result(cells: Mapping[str, CellResult], contrast: ContrastSection)
     differences = {task: a[task] - b[task] for task in a}
     effect = crossed_effect(list(differences.values()))
     paper = contrast.paper
-    at_chance = all(cells[name].is_at_chance for name in (contrast.a, contrast.b))
+    pair = [cells[name] for name in (contrast.a, contrast.b)]
+    at_chance = all(result.is_at_chance for result in pair)
+    # Those that did not diverge flatter a cell, and one seed tells nothing of the luck of training.
+    is_told = not at_chance and _has_seeds(effect) and not any(result.num_diverged for result in pair)
     found = None if paper is None else verdict(effect.interval, paper.claim, within=paper.within)
     return ContrastResult(
         contrast=contrast,
         effect=effect,
         adjusted_p_value=None,
-        verdict="cannot tell" if found and at_chance else found,
+        verdict=found if is_told or found is None else "cannot tell",
         by_task={task: crossed_effect([table]).interval for task, table in differences.items()},
         is_at_chance=at_chance,
     )
+
+
+def _has_seeds(effect: Effect | None) -> bool:
+    return effect is not None and effect.num_seeds > 1
 
 
 def _trained(result: CellResult) -> dict[int, RunResult]:

@@ -27,12 +27,20 @@ class Choice:
 
     @property
     def is_at_edge(self) -> bool:
-        """Whether it is the smallest or largest of at least three: a better one may lie beyond."""
+        """Whether it is the smallest or largest of at least three: a better one may lie beyond.
+
+        Of two rates every choice is at an edge, which is nothing to flag.
+        """
         return len(self.values) > 2 and self.learning_rate in (min(self.values), max(self.values))
 
 
 def choose(
-    cells: Mapping[str, Cell], name: str, tuning: Sequence[RunSpec], *, runs_dir: Path
+    cells: Mapping[str, Cell],
+    name: str,
+    tuning: Sequence[RunSpec],
+    *,
+    seeds: Sequence[int],
+    runs_dir: Path,
 ) -> Choice | None:
     """The choice of a cell; None while a tuning run is missing.
 
@@ -41,12 +49,13 @@ def choose(
     Args:
         cells: All cells.
         name: Of the one.
-        tuning: The runs that choose, of all cells.
+        tuning: The runs that choose, of all cells, as far as they are known.
+        seeds: With which every rate has to be tried.
         runs_dir: Where their directories are.
     """
     cell = cells[name]
     if cell.tuned_as is not None:
-        found = choose(cells, cell.tuned_as, tuning, runs_dir=runs_dir)
+        found = choose(cells, cell.tuned_as, tuning, seeds=seeds, runs_dir=runs_dir)
         return found and Choice(name, found.learning_rate, found.values, cell.tuned_as)
     if not cell.is_tuned:
         return Choice(name, lone_rate(cell), {})
@@ -58,7 +67,7 @@ def choose(
         if result is None or spec.learning_rate is None:
             return None
         values.setdefault(spec.learning_rate, []).append(result.dev)
-    if not values:
+    if {rate: len(row) for rate, row in values.items()} != dict.fromkeys(cell.learning_rates, len(seeds)):
         return None
     means = {rate: _mean(row) for rate, row in values.items()}
     best = max(means, key=lambda rate: (-1.0 if means[rate] is None else float(means[rate] or 0.0), -rate))

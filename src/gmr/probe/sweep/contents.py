@@ -40,7 +40,7 @@ class Contents:
     def choice(self, name: str) -> Choice | None:
         """The learning rate of a cell; None while it is not chosen."""
         tuning = [spec for spec in self.runs if spec.purpose == "tuning"]
-        return choose(self.cells, name, tuning, runs_dir=self.runs_dir)
+        return choose(self.cells, name, tuning, seeds=self.plan.tuning.seeds, runs_dir=self.runs_dir)
 
     def reported(self, name: str) -> list[RunSpec]:
         """The runs of a cell that are reported, as far as they were begun."""

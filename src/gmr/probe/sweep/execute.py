@@ -70,11 +70,14 @@ def _execute(spec: RunSpec, folder: Path) -> None:
         trained = train(recipe, output_dir=folder / TRAINING, progress=False)
         if trained.model_dir is None:
             raise KeyboardInterrupt
-        model = trained.model_dir
         facts |= {"num_steps": trained.num_steps, "num_skipped_steps": trained.num_skipped_steps}
+        if spec.test is not None and _is_main_process():
+            facts["test"] = _measure(spec, recipe, trained.model_dir, folder / TEST)
+        model = trained.model_dir
     except NotFiniteError as error:
         # An outcome of this objective at this rate, and as good a result as a number.
         facts |= {"outcome": "diverged", "reason": str(error), "num_steps": None, "num_skipped_steps": None}
+        shutil.rmtree(folder / TEST, ignore_errors=True)
     if not _is_main_process():
         return
     _keep_logs(folder)
@@ -82,8 +85,6 @@ def _execute(spec: RunSpec, folder: Path) -> None:
         if trained.dev:
             facts["dev"] = sum(result.mean() for result in trained.dev) / len(trained.dev)
             _write_values(folder / DEV, trained.dev)
-        if spec.test is not None:
-            facts["test"] = _measure(spec, recipe, model, folder / TEST)
         if spec.keep_model and not (folder / "model").exists():
             half = folder / ".model"
             shutil.rmtree(half, ignore_errors=True)

@@ -1,6 +1,7 @@
 """A plan: one page of TOML that says which runs to make, how to compare them, and what the paper found."""
 
 import json
+import math
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,21 @@ class TuningSection:
 
     learning_rates: tuple[float, ...] = ()
     seeds: tuple[int, ...] = (1000,)
+
+    def __post_init__(self) -> None:
+        check_rates(self.learning_rates, "tuning.learning_rates")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            raise ConfigError(f"tuning.seeds must be at least one, each once, not {list(self.seeds)}")
+
+
+def check_rates(rates: Sequence[float], name: str) -> None:
+    """Make sure that learning rates can be tried.
+
+    Raises:
+        ConfigError: One is not above zero and finite, or is there twice.
+    """
+    if not all(0 < rate < math.inf for rate in rates) or len(set(rates)) != len(rates):
+        raise ConfigError(f"{name} must be above zero, each once, not {list(rates)}")
 
 
 @dataclass(frozen=True)
@@ -115,6 +131,9 @@ class CellSection:
     set: dict[str, Any] = field(default_factory=dict)
     learning_rates: tuple[float, ...] | None = None
     tuned_as: str | None = None
+
+    def __post_init__(self) -> None:
+        check_rates(self.learning_rates or (), "learning_rates of a cell")
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ class FinishedRuns:
     """The finished runs of other sweeps, by the digest of all that their results depend on.
 
     Args:
-        folders: Of sweeps, or folders of such folders.
+        folders: Of sweeps, or folders of such folders; one that is not there yet holds none.
 
     Raises:
         DataError: One of them is neither.
@@ -31,7 +31,9 @@ class FinishedRuns:
         self._runs: dict[str, Path] = {}
         for folder in folders:
             plans = [path for path in (folder / PLAN, *sorted(folder.glob(f"*/{PLAN}"))) if path.is_file()]
-            if not plans:
+            if not plans and _is_empty(folder):
+                logger.warning("%s: no sweep is there yet, so nothing is taken from it", folder)
+            elif not plans:
                 raise DataError(f"{folder}: neither the folder of a sweep nor a folder of such folders")
             for plan in plans:
                 for path in sorted((plan.parent / RUNS).glob(f"*/{DONE}")):
@@ -64,6 +66,10 @@ class FinishedRuns:
         atomic_write_json(folder / DONE, record)  # last, as a run does
         logger.info("%s: taken from %s", folder.name, source)
         return True
+
+
+def _is_empty(folder: Path) -> bool:
+    return not folder.exists() or (folder.is_dir() and not any(folder.iterdir()))
 
 
 def _unnamed(spec: RunSpec) -> Recipe:

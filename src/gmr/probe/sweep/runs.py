@@ -134,7 +134,7 @@ def _dependencies(recipe: Recipe, test: Mapping[str, Any] | None) -> dict[str, A
         del keys["data.dev_names"]
     data = _file_digest(recipe.data.path) if recipe.data.path else None
     # A path says nothing of what lies there, here or where another sweep was started.
-    named = [recipe.data.dev, test["folder"] if test else None]
+    named = [recipe.data.dev, test["folder"] if test else None, *_suite_folders(recipe, test)]
     folders = [_folder_digest(folder) for folder in named if folder and Path(folder).is_dir()]
     return {
         "recipe": keys,
@@ -144,6 +144,16 @@ def _dependencies(recipe: Recipe, test: Mapping[str, Any] | None) -> dict[str, A
         "versions": _versions(),
         **({"folders": folders} if folders else {}),
     }
+
+
+def _suite_folders(recipe: Recipe, test: Mapping[str, Any] | None) -> list[str]:
+    """Where suites are read that do not come with the package, each folder once."""
+    named = [(recipe.data.suite, recipe.data.root), *([(test["suite"], test["root"])] if test else [])]
+    return list(
+        dict.fromkeys(
+            str(Path(root) / part) for suite, root in named if suite and root for part in parts_of(suite)
+        )
+    )
 
 
 _versions = cache(versions)
@@ -171,6 +181,8 @@ def _check_tuning(plan: Plan, cell: Cell, recipe: Recipe) -> None:
         raise ConfigError(f"{where}: a learning rate is chosen on development tasks, and data.dev names none")
     is_of_suites = recipe.data.dev == "suite" and plan.test.folder is None and plan.test.split == "dev"
     shared = set(parts_of(str(recipe.data.suite))) & set(parts_of(str(plan.test.suite)))
-    same_folder = plan.test.folder is not None and str(plan.test.folder) == recipe.data.dev
+    same_folder = (
+        plan.test.folder is not None and plan.test.folder.resolve() == Path(recipe.data.dev).resolve()
+    )
     if (is_of_suites and shared) or same_folder:
         raise ConfigError(f"{where}: the test would be the development tasks that choose the learning rate")

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from gmr.core.config import load_config, to_toml
@@ -104,7 +104,10 @@ class Sweep:
 
     def choice(self, name: str) -> Choice | None:
         """The learning rate of a cell; None while it is not chosen."""
-        return choose(self.cells, name, self.tuning, runs_dir=self.runs_dir)
+        return self._choose(name, self.tuning)
+
+    def _choose(self, name: str, tuning: Sequence[RunSpec]) -> Choice | None:
+        return choose(self.cells, name, tuning, seeds=self.plan.tuning.seeds, runs_dir=self.runs_dir)
 
     def table(self) -> list[PlannedRun]:
         """The runs, cell by cell: those that choose, then those that are reported."""
@@ -266,6 +269,16 @@ class Sweep:
                 raise DataError(
                     f"{self.folder} holds the sweep {before.name!r}, not {self.plan.name!r}; name another --output"
                 )
+            changed = [
+                each.name for each in fields(Plan) if _of(before, each.name) != _of(self.plan, each.name)
+            ]
+            if changed:
+                logger.warning(
+                    "%s was made by a plan with another %s: runs that are in both are kept, and the report will be of "
+                    "this one",
+                    self.folder,
+                    ", ".join(changed),
+                )
         atomic_write_text(path, to_toml(self.plan))
 
     def _sweep_up(self) -> None:
@@ -278,11 +291,7 @@ class Sweep:
     def _write_index(self) -> None:
         """Keep which runs belong to the plan, and the rates that are chosen."""
         tuning = tuning_runs(self.plan, self.cells)
-        choices = {
-            name: choice
-            for name in self.cells
-            if (choice := choose(self.cells, name, tuning, runs_dir=self.runs_dir)) is not None
-        }
+        choices = {name: choice for name in self.cells if (choice := self._choose(name, tuning)) is not None}
         reported = [
             spec
             for name, choice in choices.items()
@@ -298,6 +307,11 @@ class Sweep:
             for name, choice in choices.items()
         }
         atomic_write_json(self.folder / CHOICES, records)
+
+
+def _of(plan: Plan, name: str) -> object:
+    """A section; the texts that a report quotes change nothing of what is run or compared."""
+    return None if name in ("question", "about", "needs", "quick") else getattr(plan, name)
 
 
 def _some_rate(cell: Cell) -> float | None:

@@ -120,6 +120,13 @@ def summary_lines(analysis: Analysis) -> list[str]:
             f"Not above random order: {', '.join(unlearnt)}. Differences between such cells say nothing about "
             "objectives; train for longer."
         )
+    diverged = [
+        f"{r.cell.name} ({r.num_diverged} of {len(r.runs)})" for r in analysis.cells if r.num_diverged
+    ]
+    if diverged:
+        lines.append(
+            f"Runs diverged: {', '.join(diverged)}. What is compared are the others, which flatters such a cell."
+        )
     if analysis.num_missing:
         lines.append(f"{analysis.num_missing} runs are not finished: the same sweep goes on with them.")
     return lines
@@ -169,14 +176,17 @@ def how(analysis: Analysis) -> str:
             for row in (analysis.levels.chance, analysis.levels.first_stage)
         )
         level = f" Without a model: {chance:.2f} in random order, {first_stage:.2f} in the order of the first stage."
+    effects = [result.effect for result in analysis.contrasts if result.effect is not None]
     single = (
-        " With one seed the intervals say nothing about the luck of training." if len(plan.seeds) == 1 else ""
+        " With one seed the intervals say nothing about the luck of training, and there is no p."
+        if any(effect.num_seeds == 1 for effect in effects)
+        else ""
     )
     return (
         f"Measured: {parse_measure(test.measure)} on {where}{some}; every task weighs the same.{level} "
         f"Recipe {plan.recipe}, {seeds}. Effects are paired over seeds and queries; intervals are over both: Student's "
-        "t over seeds, a bootstrap over the queries of each task. p is corrected by Holm over this plan's "
-        f"contrasts.{tuned}{single}"
+        "t over seeds, a bootstrap over the queries of each task. p is corrected by Holm over all "
+        f"contrasts of the plan.{tuned}{single}"
     )
 
 
@@ -231,12 +241,12 @@ def _contrast_row(result: ContrastResult) -> list[str]:
     told = f"{claim_words(paper)} [{paper.certainty}]" if paper else "–"
     if result.effect is None:
         return [result.contrast.name, "not run", "0", "–", told, "–"]
-    p_value = result.adjusted_p_value or 0.0
+    p_value = result.adjusted_p_value
     return [
         result.contrast.name,
         span(result.effect.interval),
         str(result.effect.num_seeds),
-        f"{p_value:.4f}",
+        "–" if p_value is None else f"{p_value:.4f}",
         told,
         result.verdict or "–",
     ]

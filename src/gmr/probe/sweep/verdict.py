@@ -18,8 +18,8 @@ RULE = (
     "is above (below) zero, disagree where it is wholly on the other side. Claim same: agree where the whole interval "
     "lies within the stated points of zero, disagree where it lies wholly beyond them. Claim not higher (not lower): "
     "agree where the whole interval is at most the stated points above (below) zero, disagree where it lies wholly "
-    "beyond them. Else cannot tell; so too where neither cell is above random order. The size of the effect is not "
-    "compared: model, data and measure are others."
+    "beyond them. Else cannot tell; so too where neither cell is above random order, where a run of either diverged, "
+    "and of a single seed. The size of the effect is not compared: model, data and measure are others."
 )
 
 
