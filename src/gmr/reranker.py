@@ -136,7 +136,7 @@ class Reranker:
             return DocumentStore(max_bytes)
         kept = DocumentFolder(
             Path(folder),
-            identity=model_digest(self.model),
+            identity=lambda: model_digest(self.model),
             max_bytes=max_folder_bytes,
             device=self.model.device,
         )

@@ -292,7 +292,7 @@ def test_a_picture_names_its_file_when_it_cannot_be_opened(folder):
     assert str(refusal.value).startswith(str(path))
     path.unlink()
     with pytest.raises(DataError, match="no such file"):
-        _ = picture.key
+        _ = Image(path).key
 
 
 def test_a_picture_is_not_read_before_it_is_needed(folder):

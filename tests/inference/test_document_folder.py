@@ -3,18 +3,22 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 
 from gmr.core.errors import DataError
 from gmr.core.items import Image, Text
 from gmr.core.nouns import Document, Query
 from gmr.inference import document_folder
 from gmr.inference.document_folder import DocumentFolder
+from gmr.modeling.adapters import add_lora
 from gmr.modeling.identity import model_digest
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
@@ -77,7 +81,8 @@ def test_another_model_has_another_digest_and_reads_nothing(tmp_path: Path) -> N
     processor.image_mean = [0.1, 0.2, 0.3]
     assert model_digest(models[0]) != digests[0], "pixels are other ones"
     first, second = (
-        DocumentFolder(tmp_path, identity=each, max_bytes=10**6, device=CPU) for each in digests[1:3]
+        DocumentFolder(tmp_path, identity=partial(str, each), max_bytes=10**6, device=CPU)
+        for each in digests[1:3]
     )
     first.put("a", layers(1.0))
     assert second.get("a") is None
@@ -85,7 +90,7 @@ def test_another_model_has_another_digest_and_reads_nothing(tmp_path: Path) -> N
 
 
 def test_values_come_back_bit_for_bit_under_any_key(tmp_path: Path) -> None:
-    folder = DocumentFolder(tmp_path, identity="m", max_bytes=10**6, device=CPU)
+    folder = DocumentFolder(tmp_path, identity=lambda: "m", max_bytes=10**6, device=CPU)
     value = {3: (torch.randn(5, 2, 8).bfloat16(), torch.randn(5, 2, 8).bfloat16())} | layers(0.5)
     value = {layer: value[each] for layer, each in enumerate(sorted(value))}
     folder.put("invariant/abc", value)
@@ -99,10 +104,10 @@ def test_values_come_back_bit_for_bit_under_any_key(tmp_path: Path) -> None:
 
 
 def test_files_unused_for_longest_make_room(tmp_path: Path) -> None:
-    folder = DocumentFolder(tmp_path, identity="m", max_bytes=10**6, device=CPU)
+    folder = DocumentFolder(tmp_path, identity=lambda: "m", max_bytes=10**6, device=CPU)
     folder.put("a", layers(1.0))
     size = folder.num_bytes
-    folder = DocumentFolder(tmp_path, identity="m", max_bytes=3 * size + 10, device=CPU)
+    folder = DocumentFolder(tmp_path, identity=lambda: "m", max_bytes=3 * size + 10, device=CPU)
     assert folder.num_bytes == size
     for place, key in enumerate("bc"):
         folder.put(key, layers(2.0))
@@ -116,7 +121,7 @@ def test_files_unused_for_longest_make_room(tmp_path: Path) -> None:
     folder.put("large", layers(1.0, tokens=10_000))
     assert folder.get("large") is None
     with pytest.raises(ValueError, match="max_bytes must be at least 0, got -1"):
-        DocumentFolder(tmp_path, identity="m", max_bytes=-1, device=CPU)
+        DocumentFolder(tmp_path, identity=lambda: "m", max_bytes=-1, device=CPU)
 
 
 @pytest.mark.parametrize("damage", [b"", b"\0" * 100, None], ids=["empty", "zeros", "cut short"])
@@ -132,6 +137,96 @@ def test_a_damaged_file_is_told_and_the_document_computed_again(
     np.testing.assert_allclose(found, expected, atol=1e-5, rtol=5e-6)
     assert caplog.text.count("is damaged") == len(PAGES)
     assert len(list(tmp_path.rglob("*.safetensors"))) == len(PAGES)
+
+
+@pytest.mark.parametrize("damage", ["flipped", "another tensor", "a layer less"])
+def test_damage_inside_of_a_file_is_found_by_its_checksums(
+    tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    expected = Reranker(load(), engine="padded").score(pairs("a red apple"))
+    Reranker(load(), document_cache_folder=tmp_path).score(pairs("a red apple"))
+    for path in tmp_path.rglob("*.safetensors"):
+        data = bytearray(path.read_bytes())
+        if damage == "flipped":
+            data[-5] ^= 1
+            path.write_bytes(data)
+            continue
+        with safe_open(path, framework="pt") as file:
+            sums = file.metadata()
+        tensors = load_file(path)
+        if damage == "a layer less":
+            tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith("1.")}
+        else:
+            tensors["0.keys"] = tensors["0.values"].clone()
+        save_file(tensors, path, sums)
+    found = Reranker(load(), document_cache_folder=tmp_path).score(pairs("a red apple"))
+    np.testing.assert_allclose(found, expected, atol=1e-5, rtol=5e-6)
+    assert caplog.text.count("its checksums are others") == len(PAGES)
+
+
+def test_files_that_cannot_be_touched_or_read_stay(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As those of another user: may be read but not touched, or not even read."""
+    folder = DocumentFolder(tmp_path, identity=lambda: "m", max_bytes=10**6, device=CPU)
+    folder.put("a", layers(1.0))
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    assert folder.get("a") is not None
+    monkeypatch.setattr(document_folder, "_read", refuse)
+    assert folder.get("a") is None
+    assert folder.get("a") is None
+    assert caplog.text.count("some documents cannot be read (Operation not permitted)") == 1
+    assert len(folder) == 1
+    full = DocumentFolder(tmp_path, identity=lambda: "m", max_bytes=folder.num_bytes + 10, device=CPU)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", refuse)
+        full.put("b", layers(1.0))
+    assert "some documents cannot be deleted" in caplog.text
+
+
+def test_what_other_processes_wrote_counts_too(tmp_path: Path) -> None:
+    folders = [DocumentFolder(tmp_path, identity=lambda: "m", max_bytes=40_000, device=CPU) for _ in range(3)]
+    for number in range(60):
+        folders[number % 3].put(f"k{number}", layers(float(number)))
+    assert sum(path.stat().st_size for path in tmp_path.rglob("*.safetensors")) < 46_000
+
+
+def test_other_weights_have_other_documents_after_clear(tmp_path: Path) -> None:
+    model = load()
+    reranker = Reranker(model, document_cache_folder=tmp_path, document_cache_bytes=2**24)
+    reranker.score(pairs("a red apple"))
+    with torch.no_grad():
+        for parameter in model.layers.parameters():
+            parameter.mul_(1.3)
+    assert reranker.documents is not None
+    reranker.documents.clear()
+    reranker.pictures.clear()
+    expected = Reranker(model, engine="padded").score(pairs("a red apple", "two cats"))
+    np.testing.assert_allclose(
+        reranker.score(pairs("a red apple", "two cats")), expected, atol=1e-5, rtol=5e-6
+    )
+    before = Reranker(load(), document_cache_folder=tmp_path).score(pairs("a red apple"))
+    np.testing.assert_allclose(
+        before, Reranker(load(), engine="padded").score(pairs("a red apple")), atol=1e-5, rtol=5e-6
+    )
+
+
+def test_the_adapter_in_use_makes_another_model() -> None:
+    model = load()
+    add_lora(model, rank=2, alpha=4, dropout=0.0, targets=r".*q_proj")
+    digests = {model_digest(model)}
+    with model.backbone.disable_adapter():
+        digests.add(model_digest(model))
+    assert len(digests) == 2
+    model.backbone.add_adapter("other", model.backbone.peft_config["default"])
+    digests.add(model_digest(model))
+    model.backbone.set_adapter("other")
+    digests.add(model_digest(model))
+    assert len(digests) == 4
 
 
 def test_where_the_disk_is_full_scores_are_still_right(
@@ -164,7 +259,7 @@ import sys
 from pathlib import Path
 import torch
 from gmr.inference.document_folder import DocumentFolder
-folder = DocumentFolder(Path(sys.argv[1]), identity="m", max_bytes=40_000, device=torch.device("cpu"))
+folder = DocumentFolder(Path(sys.argv[1]), identity=lambda: "m", max_bytes=40_000, device=torch.device("cpu"))
 for turn in range(40):
     key = f"k{turn % 8}"
     found = folder.get(key)

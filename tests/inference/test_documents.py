@@ -1,12 +1,17 @@
 """A document that was met before costs the query's tokens only, and scores what it always did."""
 
+import copy
+
 import numpy as np
 import pytest
+import torch
 
 from gmr.core.items import Image, Text
 from gmr.core.nouns import Document, Query
 from gmr.inference.documents import DocumentStore, prefix_key
+from gmr.inference.pictures import FeatureStore
 from gmr.inference.scoring import score_pairs
+from gmr.modeling.device_layout import KeptLayers
 from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
 from gmr.modeling.processor import PromptProcessor
@@ -120,3 +125,88 @@ def test_where_the_query_comes_first_nothing_is_kept() -> None:
         rtol=5e-6,
     )
     assert len(store) == 0
+
+
+@pytest.mark.parametrize("engine", ["packed", "invariant"])
+def test_pictures_of_known_documents_are_not_even_opened(
+    model: RerankModel, engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pages = [Document(f"d{n}", (Image(noise_picture(40 + 8 * n, 60)),)) for n in range(3)]
+    store = DocumentStore(2**24)
+    known, asked = Query("a", (Text("a"),)), Query("b", (Text("b"),))
+    score_pairs(model, [(known, page) for page in pages], documents=store, engine=engine)
+    opened: list[Image] = []
+    plain = model.processor.preprocess
+    monkeypatch.setattr(
+        model.processor, "preprocess", lambda images: (opened.extend(images), plain(images))[1]
+    )
+    score_pairs(model, [(asked, page) for page in pages], documents=store, engine=engine)
+    assert not opened
+
+
+def test_known_documents_are_read_when_their_pass_comes(model: RerankModel) -> None:
+    store = DocumentStore(2**24)
+    expected = score_pairs(model, pairs("a", "b"), documents=store)
+
+    class Watched(DocumentStore):
+        num_read = 0
+
+        def __contains__(self, key: str) -> bool:
+            return key in store
+
+        def get(self, key: str) -> KeptLayers | None:
+            type(self).num_read += 1
+            return store.get(key)
+
+    read_before: list[int] = []
+    watched = Watched(0)
+    with pytest.MonkeyPatch.context() as patch:
+        plain = type(model).forward
+        patch.setattr(
+            type(model), "forward", lambda *a, **k: (read_before.append(Watched.num_read), plain(*a, **k))[1]
+        )
+        found = score_pairs(model, pairs("a", "b"), documents=watched, max_rows=2)
+    assert read_before == [1, 2, 3]
+    np.testing.assert_allclose(found, expected, atol=1e-5, rtol=5e-6)
+
+
+def test_a_document_that_is_gone_before_its_pass_is_computed(model: RerankModel) -> None:
+    class Forgetful(DocumentStore):
+        def __contains__(self, key: str) -> bool:
+            return True
+
+    expected = score_pairs(model, pairs("a", "b"), engine="padded")
+    for engine in ("packed", "invariant"):
+        for max_rows in (1, 512):
+            found = score_pairs(
+                model, pairs("a", "b"), documents=Forgetful(2**24), engine=engine, max_rows=max_rows
+            )
+            np.testing.assert_allclose(found, expected, atol=1e-5, rtol=5e-6)
+
+
+def test_what_autocast_computed_is_not_for_others(model: RerankModel) -> None:
+    documents, features = DocumentStore(2**24), FeatureStore(2**24)
+    expected = score_pairs(model, pairs("a"), engine="padded")
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        score_pairs(model, pairs("a"), documents=documents, store=features)
+    found = score_pairs(model, pairs("a"), documents=documents, store=features)
+    np.testing.assert_allclose(found, expected, atol=1e-5, rtol=5e-6)
+    assert (len(documents), len(features)) == (2 * len(PAGES), 2 * len(PAGES))
+
+
+def test_pictures_read_by_other_settings_are_other_pictures(model: RerankModel) -> None:
+    documents, features = DocumentStore(2**24), FeatureStore(2**24)
+    kept = model.processor.image_processor
+    other = copy.deepcopy(kept)
+    assert other is not None
+    other.image_mean = [0.1, 0.2, 0.3]
+    other.size = {"shortest_edge": 28 * 28, "longest_edge": 2 * 28 * 28}
+    score_pairs(model, pairs("a"), documents=documents, store=features)
+    try:
+        model.processor.image_processor = other
+        expected = score_pairs(model, pairs("a"), engine="padded")
+        found = score_pairs(model, pairs("a"), documents=documents, store=features)
+    finally:
+        model.processor.image_processor = kept
+    np.testing.assert_allclose(found, expected, atol=1e-5, rtol=5e-6)
+    assert abs(expected - score_pairs(model, pairs("a"), documents=documents, store=features)).max() > 1e-4

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from gmr.core.items import as_item
+from gmr.core.nouns import Document, Query
 from gmr.inference.scoring import score_pairs
 from gmr.modeling.last_rows import follow_last_rows, ignore_last_rows, only_rows, rows_read
 from gmr.modeling.loading import load_model
@@ -76,7 +78,7 @@ def test_a_part_is_computed_where_it_is_read_and_is_nought_elsewhere() -> None:
     states = torch.randn(1, 5, 3)
     plain = layer.mlp(states)
     for each in (layer, copy.deepcopy(layer)):
-        with only_rows(torch.tensor([1, 4]), num_tokens=5):
+        with only_rows(each, torch.tensor([1, 4]), num_tokens=5):
             found = each.mlp(states)
             read = rows_read(each.self_attn)
             assert read is not None
@@ -88,7 +90,7 @@ def test_a_part_is_computed_where_it_is_read_and_is_nought_elsewhere() -> None:
         assert torch.equal(each.mlp(states), plain)
     follow_last_rows(torch.nn.Module())  # no such part: nothing to do
     ignore_last_rows(layer)
-    with only_rows(torch.tensor([1, 4]), num_tokens=5):
+    with only_rows(layer, torch.tensor([1, 4]), num_tokens=5):
         assert torch.equal(layer.mlp(states), plain)
         assert rows_read(attention) is None
 
@@ -98,8 +100,46 @@ def test_another_thread_is_not_concerned() -> None:
     layer.mlp = torch.nn.Identity()
     follow_last_rows(layer)
     found: list[torch.Tensor] = []
-    with only_rows(torch.tensor([0]), num_tokens=2):
+    with only_rows(layer, torch.tensor([0]), num_tokens=2):
         thread = threading.Thread(target=lambda: found.append(layer.mlp(torch.ones(1, 2, 1))))
         thread.start()
         thread.join()
     assert found[0].tolist() == [[[1.0], [1.0]]]
+
+
+@pytest.mark.parametrize("change", ["appended copy", "swapped"])
+def test_marks_of_another_layer_change_nothing(change: str) -> None:
+    model = load_model(tiny_checkpoint("qwen3"), device="cpu", self_check=False)
+    layers = model.layers
+    if change == "swapped":
+        layers[0], layers[-1] = layers[-1], layers[0]
+        layers[0].self_attn.layer_idx, layers[-1].self_attn.layer_idx = 0, len(layers) - 1
+    else:
+        layers.append(copy.deepcopy(layers[-1]))
+        layers[-1].self_attn.layer_idx = len(layers) - 1
+        model.config.num_hidden_layers = len(layers)
+        model.config.layer_types = ["full_attention"] * len(layers)
+    asked = [(Query("q", as_item("red")), Document(word, as_item(word))) for word in ("a", "blue b", "c")]
+    expected = score_pairs(model, asked, engine="padded")
+    for engine in ("packed", "invariant"):
+        found = score_pairs(model, asked, engine=engine)
+        np.testing.assert_allclose(found, expected, atol=1e-5, err_msg=engine)
+
+
+@pytest.mark.parametrize("watched", ["layer", "norm"])
+def test_who_watches_the_end_of_the_model_sees_all_tokens(watched: str) -> None:
+    model = load_model(tiny_checkpoint("qwen3"), device="cpu", self_check=False)
+    prompts = [model.processor.encode(Query("q", as_item("red")), Document("d", as_item("a red apple")))]
+    inputs = collate_packed(model.processor, pack([Part(prompts, 0)], placeholder=None))
+    module = model.layers[-1] if watched == "layer" else model.text_model.norm
+    seen: list[torch.Tensor] = []
+    handle = module.register_forward_hook(lambda _, __, output: seen.append(output))
+    with torch.no_grad():
+        model(**inputs)
+        padded = model.processor.collate(prompts)
+        model(**padded)
+    handle.remove()
+    packed_states, padded_states = (each[0] if isinstance(each, tuple) else each for each in seen)
+    torch.testing.assert_close(
+        packed_states.flatten(0, -2), padded_states.flatten(0, -2), atol=1e-4, rtol=1e-4
+    )

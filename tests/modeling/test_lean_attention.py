@@ -79,3 +79,11 @@ def test_prefixes_are_kept_once_however_many_rows_follow() -> None:
 
     # Thirty rows more have 120 tokens of their own; thirty copies of the prefix would be 12,000 tokens.
     assert kept(31) - kept(1) <= 100_000
+
+
+def test_gradients_of_gradients_are_refused() -> None:
+    spans = spans_of(GROUPS)
+    tensors = states(sum(span.length for span in spans), (2, 2))
+    (first,) = torch.autograd.grad(packed(tensors, spans).square().sum(), tensors[0], create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        first.square().sum().backward()

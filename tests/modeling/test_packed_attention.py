@@ -171,7 +171,7 @@ def test_attention_is_that_of_a_dense_mask(
             inferred, _ = packed_attention(module, query, *own, None, packed_layout=layout)
             places = [int(share * tokens) for share in reads]
             follow_last_rows(layer)
-            with only_rows(torch.tensor(places), num_tokens=tokens):
+            with only_rows(layer, torch.tensor(places), num_tokens=tokens):
                 read, _ = packed_attention(module, query, *own, None, packed_layout=layout)
     expected = torch.nn.functional.scaled_dot_product_attention(
         query, keys, values, attn_mask=mask, enable_gqa=heads[0] != heads[1]

@@ -65,9 +65,16 @@ class Image:
         """The picture as RGB, upright, on white.
 
         Raises:
-            DataError: naming the file, if it cannot be shown whole and safely.
+            DataError: naming the file, if it cannot be shown whole and safely, or is another one than when it was
+                first read: what is known of a picture is known by its content.
         """
-        return open_image(self.source, where=self.name)
+        if not isinstance(self.source, Path):
+            return open_image(self.source, where=self.name)
+        data = read_bytes(self.source, where=self.name)
+        found = image_key(data, where=self.name)
+        if vars(self).setdefault("key", found) != found:
+            raise DataError(f"{self.name}: the file has changed since it was first read; read the data again")
+        return open_image(data, where=self.name)
 
     def file_bytes(self) -> bytes:
         """The bytes of the picture's file as they are; those of a PNG for a picture that has no file.

@@ -59,6 +59,10 @@ class Engine(ABC):
     def plan(self, rows: Sequence[int], *, max_tokens: int, max_rows: int) -> list[Pass]:
         """Passes of at most ``max_tokens`` tokens in which each of ``rows`` occurs once."""
 
+    def shown(self, work: Pass) -> list[Prompt]:
+        """What of a planned pass has pictures to encode, as far as it can be told before: whole prompts, or parts."""
+        return [self.prompts[row] for row in work.rows]
+
     @abstractmethod
     def logits(self, work: Pass) -> Tensor:
         """Answer logits ``(rows, answers)`` of a pass, in the order of its rows."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
+from gmr.inference.circumstances import circumstances
 from gmr.inference.documents import prefix_key
 from gmr.inference.engine import Engine, Pass
 from gmr.modeling.device_layout import KeptLayers, to_device
@@ -39,14 +40,18 @@ class InvariantEngine(Engine):
     def plan(self, rows: Sequence[int], *, max_tokens: int, max_rows: int) -> list[Pass]:  # noqa: ARG002
         """One pass for each prompt, those with the same first side one after the other; no limit changes them."""
         self._kept.clear()
-        placeholder = self.model.processor.image_token_id
+        placeholder, kind = self.model.processor.image_token_id, circumstances(self.model)
         by_key: dict[tuple[str, int], list[int]] = {}
         for row in rows:
             prompt = self.prompts[row]
             # Where the cut falls is a matter of this prompt alone, unlike what a call's prompts have in common.
             length = (prompt.num_query or prompt.num_document) if self.model.packs else 0
             # Its name keeps it apart from what other engines computed together with other prompts.
-            key = f"invariant/{prefix_key(prompt, length, placeholder=placeholder)}" if length else ""
+            key = (
+                f"invariant/{prefix_key(prompt, length, placeholder=placeholder, kind=kind)}"
+                if length
+                else ""
+            )
             by_key.setdefault((key, length), []).append(row)
         return [
             Pass(
@@ -57,6 +62,15 @@ class InvariantEngine(Engine):
             for (key, length), members in by_key.items()
             for row in members
         ]
+
+    def shown(self, work: Pass) -> list[Prompt]:
+        """Without the pictures of documents that are known."""
+        after: _After = work.work
+        prompt = self.prompts[work.rows[0]]
+        if self.documents is None or not prompt.num_document or after.key not in self.documents:
+            return [prompt]
+        placeholder = self.model.processor.image_token_id
+        return [cut_prompt(prompt, after.length, len(prompt.input_ids), placeholder)]
 
     def logits(self, work: Pass) -> Tensor:
         """The first side, unless it is known, and the rest after it."""

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from gmr.core.items import Image
+from gmr.inference.circumstances import circumstances
 from gmr.inference.preprocessing import PictureReader, Wanted
 from gmr.inference.stores import ByteBoundedStore
 from gmr.modeling.model import RerankModel
@@ -59,7 +60,7 @@ class PictureCache:
         self._max_patches = 0 if alone else max_patches
         self._max_bytes = max_bytes
         # What was computed with other pictures is kept apart from what was computed without.
-        self._name = "alone/" if alone else ""
+        self._name = circumstances(model) + ("alone/" if alone else "")
         self._reader = PictureReader(model.processor, workers=workers, max_patches=max_patches)
 
     def __enter__(self) -> "PictureCache":

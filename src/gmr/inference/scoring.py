@@ -4,10 +4,13 @@ import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Lock
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from gmr.core.errors import DataError, ModelError, NotFiniteError
@@ -92,13 +95,14 @@ def score_pairs(
     bar = tqdm(total=len(pairs), desc="scoring", unit="pair", disable=not progress)
     with bar, cache, _evaluation_mode(model), float32_products(model.device), torch.inference_mode():
         passes = scorer.plan(range(len(rows)), max_tokens=batch_tokens, max_rows=max_rows)[::-1]
-        cache.expect(prompts[row] for each in reversed(passes) for row in each.rows)
+        cache.expect(prompt for each in reversed(passes) for prompt in scorer.shown(each))
         while passes:
             work = passes[-1]
             try:
                 found = model.score_logits(scorer.logits(work)).float().cpu().numpy()
             except DataError:  # pictures are shared between pairs, and only the pairs have ids
                 check_pictures(*(owner for row in work.rows for owner in pairs[rows[row].places[0]]))
+                check_pictures(*(owner for pair in pairs for owner in pair))  # one that was prepared ahead
                 raise
             except torch.OutOfMemoryError:
                 if len(work.rows) == 1:
@@ -108,7 +112,7 @@ def score_pairs(
                 left = sorted(row for each in passes for row in each.rows)
                 batch_tokens, max_rows = max(1, work.num_tokens // 2), half
                 passes = scorer.plan(left, max_tokens=batch_tokens, max_rows=max_rows)[::-1]
-                cache.expect(prompts[row] for each in reversed(passes) for row in each.rows)
+                cache.expect(prompt for each in reversed(passes) for prompt in scorer.shown(each))
                 torch.cuda.empty_cache()
                 continue
             passes.pop()
@@ -159,16 +163,35 @@ def _check_finite(scores: npt.NDArray[np.float32], pairs: Sequence[Pair]) -> Non
         )
 
 
+@dataclass
+class _Scored:
+    """A model that is scored in evaluation mode, and what of it was in training."""
+
+    training: list[nn.Module]
+    num_calls: int = 0
+
+
+_SCORED: "WeakKeyDictionary[RerankModel, _Scored]" = WeakKeyDictionary()
+_SCORED_LOCK = Lock()
+
+
 @contextmanager
 def _evaluation_mode(model: RerankModel) -> Iterator[None]:
-    """Dropout off inside, and the model's own mode restored after."""
-    # Setting a mode walks through all modules and costs as much as a layer of a small model; looking does not.
-    if not any(module.training for module in model.modules()):
-        yield
-        return
-    training = model.training
-    model.eval()
+    """Dropout off inside; each module's own mode is restored when the last of several calls at a time has left."""
+    with _SCORED_LOCK:
+        scored = _SCORED.get(model)
+        if scored is None:
+            scored = _SCORED[model] = _Scored([module for module in model.modules() if module.training])
+            # Setting a mode walks through all modules and costs as much as a layer of a small model; looking does not.
+            if scored.training:
+                model.eval()
+        scored.num_calls += 1
     try:
         yield
     finally:
-        model.train(training)
+        with _SCORED_LOCK:
+            scored.num_calls -= 1
+            if not scored.num_calls:
+                del _SCORED[model]
+                for module in scored.training:
+                    module.training = True

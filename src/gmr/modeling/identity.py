@@ -44,12 +44,19 @@ def model_facts(model: RerankModel) -> dict[str, str]:
         name: {key: value for key, value in adapter.to_dict().items() if key != "base_model_name_or_path"}
         for name, adapter in getattr(model.backbone, "peft_config", {}).items()
     }
+    # Several may be there, and which of them count, and how much, is said in the layers.
+    states = ("active_adapters", "merged_adapters", "disable_adapters", "scaling")
+    in_use = {
+        name: [repr(getattr(module, state)) for state in states]
+        for name, module in (model.backbone.named_modules() if adapters else ())
+        if all(hasattr(module, state) for state in states)
+    }
     image_processor = processor.image_processor
     return {
         "weights": hash_weights(model, hashlib.sha256()).hexdigest(),
         "dtype": str(model.dtype).removeprefix("torch."),
         "config": _digest(config),
-        "adapter": _digest(adapters) if adapters else "none",
+        "adapter": _digest([adapters, in_use]) if adapters else "none",
         "head": _digest([model.head_config.to_json(), model.readout, model.answer_ids, model.num_positive]),
         "template": f"{processor.template.name} {_digest([_spelled(each) for each in _template(processor.template)])}",
         "tokenizer": hashlib.sha256(processor.tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),

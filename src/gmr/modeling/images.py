@@ -1,5 +1,6 @@
 """Pictures for the Qwen-VL family: the patch grid from the size alone, the pixels when a batch needs them."""
 
+import json
 from collections.abc import Sequence
 from functools import partial
 from threading import Lock
@@ -10,6 +11,7 @@ from torch import Tensor
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil, smart_resize
 
 from gmr.core.errors import DataError, ModelError
+from gmr.core.files import digest
 from gmr.core.items import Image
 
 Grid = tuple[int, int, int]
@@ -79,6 +81,12 @@ def image_grid(processor: Qwen2VLImageProcessorPil, size: tuple[int, int]) -> Gr
             f"a picture of {width}x{height} pixels cannot be resized for the model: {error}"
         ) from error
     return 1, rows // processor.patch_size, columns // processor.patch_size
+
+
+def settings_digest(image_processor: Qwen2VLImageProcessorPil | None) -> str:
+    """Eight hex digits of all settings by which pictures are read, as they are now."""
+    settings = {} if image_processor is None else image_processor.to_dict()
+    return digest(json.dumps(settings, sort_keys=True, default=str).encode())[:8]
 
 
 class PixelCache:

@@ -12,8 +12,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-# Places of the tokens and length of the sequence; of this thread's call, whatever others do with the same model.
-_READ: ContextVar[tuple[Tensor, int] | None] = ContextVar("gmr_last_rows", default=None)
+# Places of the tokens, length of the sequence, and the layer's modules that heed them; of this thread's call, whatever
+# others do with the same model.
+_READ: ContextVar[tuple[Tensor, int, frozenset[int]] | None] = ContextVar("gmr_last_rows", default=None)
 # Parts of a layer whose output at a token depends on their input there alone.
 PARTS = ("self_attn.q_proj", "self_attn.o_proj", "mlp")
 # What marks the layer's attention.
@@ -47,9 +48,13 @@ def ignore_last_rows(layer: nn.Module) -> None:
 
 
 @contextmanager
-def only_rows(places: Tensor, *, num_tokens: int) -> Iterator[None]:
-    """Inside, the followed parts compute a sequence ``(1, num_tokens, width)`` at ``places`` and give 0 elsewhere."""
-    token = _READ.set((places, num_tokens))
+def only_rows(layer: nn.Module, places: Tensor, *, num_tokens: int) -> Iterator[None]:
+    """Inside, the layer's followed parts compute a sequence ``(1, num_tokens, width)`` at ``places``, 0 elsewhere.
+
+    Marks may be on other layers as well: on a copy that was put behind this one, or on one that was moved.
+    """
+    modules = [*_parts(layer), getattr(layer, "self_attn", None)]
+    token = _READ.set((places, num_tokens, frozenset(map(id, modules))))
     try:
         yield
     finally:
@@ -59,7 +64,8 @@ def only_rows(places: Tensor, *, num_tokens: int) -> Iterator[None]:
 def rows_read(attention: nn.Module) -> Tensor | None:
     """``(places,)`` at which alone the output of this attention is read; None: at all tokens."""
     read = _READ.get()
-    return None if read is None or not hasattr(attention, _FOLLOWS) else read[0]
+    is_meant = read is not None and id(attention) in read[2] and hasattr(attention, _FOLLOWS)
+    return read[0] if read is not None and is_meant else None
 
 
 def _parts(layer: nn.Module) -> list[nn.Module]:
@@ -67,15 +73,17 @@ def _parts(layer: nn.Module) -> list[nn.Module]:
     return [modules[name] for name in PARTS if name in modules]
 
 
-def _take(_: nn.Module, inputs: Any) -> Any:
+def _take(part: nn.Module, inputs: Any) -> Any:
     read = _READ.get()
-    return None if read is None else (inputs[0].index_select(1, read[0]), *inputs[1:])
-
-
-def _put_back(_: nn.Module, __: Any, output: Tensor) -> Tensor | None:
-    read = _READ.get()
-    if read is None:
+    if read is None or id(part) not in read[2]:
         return None
-    places, num_tokens = read
+    return (inputs[0].index_select(1, read[0]), *inputs[1:])
+
+
+def _put_back(part: nn.Module, _: Any, output: Tensor) -> Tensor | None:
+    read = _READ.get()
+    if read is None or id(part) not in read[2]:
+        return None
+    places, num_tokens, _ = read
     whole = output.new_zeros(output.shape[0], num_tokens, output.shape[2])
     return whole.index_copy_(1, places, output)

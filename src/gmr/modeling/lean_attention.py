@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from gmr.modeling.attention import MAX_WRITTEN_OUT_IN_TRAINING, attend
 
@@ -40,6 +41,7 @@ class LeanAttention(torch.autograd.Function):
         return joined
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         """Gradients of the states, call by call."""
         query, key, value, joined, *sums_kept = ctx.saved_tensors  # read once: a checkpoint gives them once

@@ -21,7 +21,7 @@ def use_lean_feed_forward(model: nn.Module) -> None:
     In training, and where a hook may keep what the gate or the activation gave, it computes as its class does.
     """
     for module in model.modules():
-        if _is_gated(module):
+        if _is_gated(module) and "forward" not in vars(module):  # somebody's own stays
             module.forward = MethodType(forward, module)
 
 
@@ -49,4 +49,7 @@ def _is_gated(module: nn.Module) -> bool:
 
 
 def _is_watched(module: nn.Module) -> bool:
+    everywhere = torch.nn.modules.module
+    if everywhere._global_forward_hooks or everywhere._global_forward_pre_hooks:
+        return True
     return any(part._forward_hooks or part._forward_pre_hooks for part in module.modules())

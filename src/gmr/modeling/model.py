@@ -260,7 +260,12 @@ class RerankModel(nn.Module):
         reads_few: AbstractContextManager[None] = nullcontext()
         # In training a second pass has to draw the same random numbers as this one: dropout in as many rows.
         if layout is not None and last is not None and not (torch.is_grad_enabled() or self.training):
-            reads_few = only_rows(last, num_tokens=input_ids.shape[1])
+            layer = self.layers[-1]
+            # Who watches the layer, or what follows it, is to see all tokens.
+            if not any(
+                module._forward_hooks for module in (layer, self.text_model, *self.text_model.children())
+            ):
+                reads_few = only_rows(layer, last, num_tokens=input_ids.shape[1])
         with reads_few:
             hidden = self.last_hidden_states(
                 input_ids,

@@ -26,9 +26,6 @@ def use_packed_attention(causal_model: Any, facts: Backbone) -> None:
 
     Around a single forward would be too late: gradient checkpointing computes layers again in the backward pass.
     """
-    AttentionInterface.register(PACKED_ATTENTION, packed_attention)
-    # Without a registered mask function padded batches would run unmasked in silence.
-    AttentionMaskInterface.register(PACKED_ATTENTION, packed_mask)
     chosen: Any = {"text_config": PACKED_ATTENTION} if facts.takes_pictures else PACKED_ATTENTION
     causal_model.set_attn_implementation(chosen)
 
@@ -192,3 +189,9 @@ def _real(call: Call, output: Tensor) -> Tensor:
 def _take(states: Tensor, places: Tensor) -> Tensor:
     """``states[places]`` for ``(tokens, heads, width)``; as a look-up, whose backward pass adds up rows fastest."""
     return torch.nn.functional.embedding(places, states.flatten(1)).unflatten(1, states.shape[1:])
+
+
+# When the module is imported: a model that is unpickled elsewhere asks for it by name.
+AttentionInterface.register(PACKED_ATTENTION, packed_attention)
+# Without a registered mask function padded batches would run unmasked in silence.
+AttentionMaskInterface.register(PACKED_ATTENTION, packed_mask)

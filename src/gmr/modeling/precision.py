@@ -11,6 +11,7 @@ embedded with errors of 1e-3, which differ from batch to batch.
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
+from threading import Lock
 from typing import Any
 
 import torch
@@ -31,13 +32,38 @@ def float32_products(device: torch.device) -> Iterator[None]:
         with _on_cuda(products=None):
             yield
         return
-    before = torch.get_float32_matmul_precision()
-    is_cpu = device.type == "cpu"
-    torch.set_float32_matmul_precision("medium" if is_cpu and _medium_is_accurate() else before)
-    try:
-        yield
-    finally:
-        torch.set_float32_matmul_precision(before)
+    if device.type == "cpu" and _medium_is_accurate():
+        with _MEDIUM.held():
+            yield
+        return
+    yield
+
+
+class _Medium:
+    """The setting is the process's: the first thread that wants it sets it, the last one restores it."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._num_inside = 0
+        self._before = ""
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        with self._lock:
+            if not self._num_inside:
+                self._before = torch.get_float32_matmul_precision()
+                torch.set_float32_matmul_precision("medium")
+            self._num_inside += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._num_inside -= 1
+                if not self._num_inside:
+                    torch.set_float32_matmul_precision(self._before)
+
+
+_MEDIUM = _Medium()
 
 
 @contextmanager

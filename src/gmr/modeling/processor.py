@@ -22,7 +22,7 @@ from gmr.modeling.rendering import Fragment, render, resolve
 from gmr.modeling.settings import choose_template, read_config, read_settings
 from gmr.modeling.templates import Slot, Template
 from gmr.modeling.tokenization import AnswerIds, PlainTokenizer, find_answer_ids
-from gmr.modeling.truncation import fit_texts, limit_side
+from gmr.modeling.truncation import fit_texts, limit_side, within_positions
 
 
 @dataclass(frozen=True)
@@ -68,6 +68,8 @@ class PromptProcessor:
         max_tokens: int | None = None,
     ) -> None:
         self.tokenizer = tokenizer
+        # Fragments and ids of the side that came first in the last prompt: candidates of one query follow each other.
+        self._first: tuple[list[Fragment], list[int]] | None = None
         self.image_processor = image_processor
         self.template = template
         self.max_tokens = template.max_tokens if max_tokens is None else max_tokens
@@ -80,11 +82,17 @@ class PromptProcessor:
         if image_processor is not None:
             self._picture_ids = tuple(map(self.plain_tokenizer.control_id, template.picture))
             self._merge_area = int(image_processor.merge_size) ** 2
-        self._grids: dict[tuple[int, int], Grid] = {}
-        self._pixels = PixelCache()
+
+    @property
+    def image_processor(self) -> Qwen2VLImageProcessorPil | None:
+        """Reads pictures; to set another forgets what was read by this one."""
+        return self._image_processor
+
+    @image_processor.setter
+    def image_processor(self, image_processor: Qwen2VLImageProcessorPil | None) -> None:
+        self._image_processor = image_processor
         self._pixel_code = PixelCode(image_processor)
-        # Fragments and ids of the side that came first in the last prompt: candidates of one query follow each other.
-        self._first: tuple[list[Fragment], list[int]] | None = None
+        self.forget_pixels()
 
     @property
     def pad_token_id(self) -> int:
@@ -159,7 +167,8 @@ class PromptProcessor:
         return self._pixel_code.compact(pixel_values), grids
 
     def forget_pixels(self) -> None:
-        """Drop the patches of small pictures that were kept from earlier batches."""
+        """Drop grids, and patches of small pictures, of earlier batches; needed when a setting is changed in place."""
+        self._grids: dict[tuple[int, int], Grid] = {}
         self._pixels = PixelCache()
 
     def collate(
@@ -294,7 +303,7 @@ class PromptProcessor:
             image_processor = load_image_processor(folder, image_tokens=limits)
         longest = settings.get("max_tokens") if max_tokens is None else max_tokens
         if chosen.reads == "first":
-            longest = _within_positions(longest, chosen, config, where=folder)
+            longest = within_positions(longest, chosen, config, where=folder)
         try:
             processor = cls(tokenizer, image_processor, chosen, max_tokens=longest)
         except ModelError as error:
@@ -339,9 +348,10 @@ class PromptProcessor:
             return {}
         second = sides.index(there[-1])
         # Text of both sides may meet in one token: what is the same without the second is the first one's.
-        if self._first is None or self._first[0] != fragments[:second]:
-            self._first = list(fragments[:second]), self._input_ids(fragments[:second], grids)
-        alone = self._first[1]
+        first = self._first  # once: another thread may put its own there at any moment
+        if first is None or first[0] != fragments[:second]:
+            first = self._first = list(fragments[:second]), self._input_ids(fragments[:second], grids)
+        alone = first[1]
         longest = min(len(alone), len(input_ids) - 1)
         same = alone[:longest] == input_ids[:longest]
         num_first = (
@@ -382,13 +392,3 @@ class PromptProcessor:
         if run:
             ids += self.plain_tokenizer.encode("".join(run))
         return ids
-
-
-def _within_positions(
-    max_tokens: int | None, template: Template, config: Mapping[str, Any], *, where: str
-) -> int:
-    """Longest prompt of an encoder, which has an embedding for so many positions and no more."""
-    most = int(config["max_position_embeddings"])
-    if max_tokens is not None and max_tokens > most:
-        raise ModelError(f"{where}: max_tokens is {max_tokens}, and the encoder has {most} positions")
-    return min(template.max_tokens, most) if max_tokens is None else max_tokens

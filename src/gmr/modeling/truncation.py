@@ -1,9 +1,11 @@
 """Shortening a prompt that is too long: the document's text, then the query's, from the end; nothing else."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
+from gmr.core.errors import ModelError
 from gmr.modeling.rendering import Fragment
-from gmr.modeling.templates import Side
+from gmr.modeling.templates import Side, Template
 from gmr.modeling.tokenization import PlainTokenizer
 
 # For each fragment that is cut, how many of its characters stay.
@@ -113,3 +115,13 @@ def _token_starts(fragments: Sequence[Fragment], tokenizer: PlainTokenizer) -> d
     if run:
         close_run()
     return starts
+
+
+def within_positions(
+    max_tokens: int | None, template: Template, config: Mapping[str, Any], *, where: str
+) -> int:
+    """Longest prompt of an encoder, which has an embedding for so many positions and no more."""
+    most = int(config["max_position_embeddings"])
+    if max_tokens is not None and max_tokens > most:
+        raise ModelError(f"{where}: max_tokens is {max_tokens}, and the encoder has {most} positions")
+    return min(template.max_tokens, most) if max_tokens is None else max_tokens

@@ -24,10 +24,6 @@ _MAX_WINDOWS = 32_768
 
 def use_windowed_attention(backbone: PreTrainedModel) -> None:
     """Switch the vision tower of ``backbone`` (and nothing else) to `windowed_attention`."""
-    AttentionInterface.register(WINDOWED_ATTENTION, windowed_attention)
-    # Without a registered mask function a model runs unmasked in silence; a tower builds no mask, but other
-    # code that meets this name might.
-    AttentionMaskInterface.register(WINDOWED_ATTENTION, sdpa_mask)
     backbone.set_attn_implementation({"vision_config": WINDOWED_ATTENTION})
 
 
@@ -129,3 +125,10 @@ def _windows_by_length(bounds: Tensor) -> tuple[list[tuple[Tensor | None, int]],
         )
     bounds._gmr_windows = grouping  # type: ignore[attr-defined]
     return grouping
+
+
+# When the module is imported: a model that is unpickled elsewhere asks for it by name.
+AttentionInterface.register(WINDOWED_ATTENTION, windowed_attention)
+# Without a registered mask function a model runs unmasked in silence; a tower builds no mask, but other code that
+# meets this name might.
+AttentionMaskInterface.register(WINDOWED_ATTENTION, sdpa_mask)
