@@ -182,7 +182,8 @@ class Reranker:
     def _score(
         self, pairs: Sequence[tuple[Query, Document]], *, allow_non_finite: bool = False
     ) -> npt.NDArray[np.float32]:
-        return score_pairs(
+        is_first = not self.tally.num_cut
+        scores = score_pairs(
             self.model,
             pairs,
             engine=self.engine,
@@ -193,6 +194,12 @@ class Reranker:
             tally=self.tally,
             progress=self.progress,
         )
+        if is_first and self.tally.num_cut:
+            told = self.tally.cuts(self.model.processor.max_tokens)
+            logger.warning(
+                "%s: %s; this is said once, and reranker.tally counts on", self.tally.first_cut, told
+            )
+        return scores
 
     def rank(
         self,

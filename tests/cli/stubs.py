@@ -10,6 +10,7 @@ import pytest
 from gmr.cli.main import main
 from gmr.core.items import images_of, text_of
 from gmr.core.nouns import Document, Query, RankedDocument, Ranking
+from gmr.inference.counts import Tally
 
 
 class WordOverlap:
@@ -19,6 +20,7 @@ class WordOverlap:
 
     def __init__(self, model: str, **options: Any) -> None:
         self.name, self.options = model, options
+        self.tally = Tally()
         WordOverlap.made.append(self)
 
     def score(self, pairs: Sequence[tuple[Query, Document]]) -> np.ndarray:

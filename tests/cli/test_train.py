@@ -101,21 +101,23 @@ def test_a_run_that_is_complete_says_so(real_gmr: Gmr, recipe: Path, tmp_path: P
     assert "is complete already" not in first.err
 
 
-def test_a_picture_that_breaks_the_run_is_named_on_a_line_of_its_own(
-    real_gmr: Gmr, recipe: Path, tmp_path: Path
-) -> None:
+def test_broken_pictures_are_named_before_the_first_step(real_gmr: Gmr, recipe: Path, tmp_path: Path) -> None:
     noise_picture(40, 60).save(tmp_path / "cut.png")
     (tmp_path / "cut.png").write_bytes((tmp_path / "cut.png").read_bytes()[:-400])
+    (tmp_path / "text.png").write_text("no picture")
     with (tmp_path / "train.jsonl").open("a") as file:
-        for _ in range(4):  # four steps of two see all eight examples
-            file.write('{"query": "five", "positives": [{"image": "cut.png"}], "negatives": ["a", "b"]}\n')
+        for name in ("cut", "text", "cut"):
+            file.write(
+                f'{{"query": "five", "positives": [{{"image": "{name}.png"}}], "negatives": ["a", "b"]}}\n'
+            )
     outcome = real_gmr("train", recipe, "--output", tmp_path / "run", "--set", "training.max_steps=4")
-    assert outcome.status == 65
-    (error,) = [line for line in outcome.err.splitlines() if "cut.png" in line]
-    assert error.startswith("error: example '")
-    assert "train.jsonl:" in error
-    assert "document '" in error
-    assert outcome.err.endswith(f"{error}\n")
+    assert (outcome.status, outcome.err.count("\n")) == (65, 1)
+    assert (
+        "train.jsonl: 2 pictures cannot be used, and nothing was trained: example 'train.jsonl:5': "
+        in outcome.err
+    )
+    assert outcome.err.index("cut.png: image is cut short") < outcome.err.index("example 'train.jsonl:6'")
+    assert not (tmp_path / "run").exists()
 
 
 def test_of_several_processes_one_prints_the_result(

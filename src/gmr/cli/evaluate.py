@@ -95,7 +95,7 @@ def evaluate(
     document_cache: DocumentCache = None,
     quantize: Quantize = None,
     compile: Compile = False,
-    seed: Annotated[int, typer.Option(help="Of the resampling behind intervals and tests.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resampling behind intervals and tests.")] = 0,
 ) -> None:
     """Measure models on judged queries, with confidence intervals and paired tests.
 
@@ -105,6 +105,7 @@ def evaluate(
     from gmr.cli.results import print_results, write_results
 
     measures = parse_measures(measure or [])
+    facts: dict[str, dict[str, str]] = {}
     if run or qrels:
         if model or task or suite or first_stage:
             raise UsageError(
@@ -128,9 +129,14 @@ def evaluate(
             allow_unpinned=allow_unpinned,
             allow_counts=allow_counts,
         )
-        own = {each.measure for each in tasks}
-        measures = measures or (list(own) if len(own) == 1 else [DEFAULT_MEASURE])
-        results = _measure_models(
+        own = {each.name: each.measure for each in tasks}
+        if not measures and len(set(own.values())) > 1:
+            raise UsageError(
+                f"the tasks have measures of their own ({', '.join(f'{name}: {own[name]}' for name in own)}): name one "
+                "for all with --measure; gmr bench run takes each task's own"
+            )
+        measures = measures or [tasks[0].measure]
+        results, facts = _measure_models(
             model or [DEFAULT_MODEL],
             tasks,
             measures,
@@ -144,7 +150,7 @@ def evaluate(
         )
     print_results(results, measures, seed=seed)
     if output is not None:
-        write_results(results, measures, output, seed=seed)
+        write_results(results, measures, output, seed=seed, facts=facts)
         print_note(f"wrote {output}/")
 
 
@@ -162,7 +168,7 @@ def _measure_runs(paths: list[Path], qrels_path: Path, measures: list[str]) -> "
     for name, path in zip(names, paths, strict=True):
         scores = read_run(path)
         coverage = count_coverage(scores, qrels, measure=parsed[0])
-        if coverage.missing_queries:
+        if coverage.missing_queries or coverage.unjudged_queries:
             print_note(f"{path}: {coverage}")
         # A run file does not say what its ids stand for, so there is no task type to name.
         results[name] = [TaskResult(qrels_path.name, "", scores, evaluate(scores, qrels, parsed), coverage)]
@@ -174,18 +180,24 @@ def _measure_models(
     tasks: "list[RerankTask]",
     measures: list[str],
     **options: Any,
-) -> "dict[str, list[TaskResult]]":
+) -> "tuple[dict[str, list[TaskResult]], dict[str, dict[str, str]]]":
+    """Results by system, and what the scores of each model depend on."""
     from gmr.bench.baselines import baseline_results
+    from gmr.bench.identity import reranker_facts
     from gmr.evaluation import evaluate_task
     from gmr.reranker import Reranker
 
     check_models(models)
     print_note(f"{CHANCE} and {FIRST_STAGE}: from the candidates as they came")
     results = baseline_results(tasks, measures)
+    facts = {}
     for name in models:
         print_note(
             f"{name}: {sum(len(run) for task in tasks for run in task.first_stage.values())} pairs to score"
         )
         reranker = Reranker(name, **options)
+        facts[name] = reranker_facts(reranker)
         results[name] = [evaluate_task(reranker, task, measures=measures, progress=True) for task in tasks]
-    return results
+        if reranker.tally.num_cut:
+            print_note(f"{name}: {reranker.tally.cuts(reranker.model.processor.max_tokens)} in all")
+    return results, facts

@@ -62,11 +62,19 @@ def print_results(results: Results, measures: Sequence[str], *, seed: int) -> No
     print_table(columns, cells, title=title, right=columns[3:])
 
 
-def write_results(results: Results, measures: Sequence[str], folder: Path, *, seed: int) -> None:
+def write_results(
+    results: Results,
+    measures: Sequence[str],
+    folder: Path,
+    *,
+    seed: int,
+    facts: Mapping[str, Mapping[str, str]] | None = None,
+) -> None:
     """Write the folder.
 
     ``SYSTEM/TASK.trec`` and ``SYSTEM/TASK.json`` (per-query values), ``results.json``, the tables of the main
-    measure as ``.md``, ``.tex`` and ``.csv``, and ``results.html``.
+    measure as ``.md``, ``.tex`` and ``.csv``, and ``results.html``. ``facts`` are what the
+    scores of a system depend on.
 
     Raises:
         DataError: An id cannot stand in a TREC run.
@@ -88,6 +96,7 @@ def write_results(results: Results, measures: Sequence[str], folder: Path, *, se
     content = {
         "measures": list(measures),
         "systems": names,
+        "facts": {system: dict(of_system) for system, of_system in (facts or {}).items()},
         "summary": {
             measure: [asdict(row) for row in _summary(results, measure, seed=seed)] for measure in measures
         },
@@ -102,7 +111,7 @@ def write_results(results: Results, measures: Sequence[str], folder: Path, *, se
             *([comparison_table(tests, style=style)] if tests else []),
         ]
         atomic_write_text(folder / f"results.{suffix}", "\n".join(tables))
-    atomic_write_text(folder / "results.html", _page(results, rows, tests, measures[0]))
+    atomic_write_text(folder / "results.html", _page(results, rows, tests, measures[0], facts or {}))
 
 
 def _summary(results: Results, measure: str, *, seed: int) -> list[SummaryRow]:
@@ -136,7 +145,13 @@ def _value(system: str, value: Interval) -> str:
     return f"{value.mean:.3f}" if system == CHANCE else str(value)
 
 
-def _page(results: Results, rows: Sequence[SummaryRow], tests: Sequence[Comparison], measure: str) -> str:
+def _page(
+    results: Results,
+    rows: Sequence[SummaryRow],
+    tests: Sequence[Comparison],
+    measure: str,
+    facts: Mapping[str, Mapping[str, str]],
+) -> str:
     from gmr.reports.experiment import ComparisonRow, ExperimentReport, ResultRow, System
     from gmr.reports.experiment_page import experiment_page
 
@@ -162,7 +177,11 @@ def _page(results: Results, rows: Sequence[SummaryRow], tests: Sequence[Comparis
         summary=[],
         measure=title,
         systems=[
-            System(name, BASELINES.get(name, ""), "baseline" if name in BASELINES else "shipped")
+            System(
+                name,
+                BASELINES.get(name, _in_words(facts.get(name, {}))),
+                "baseline" if name in BASELINES else "shipped",
+            )
             for name in shown
         ],
         rows=[result_row(row) for row in rows if row.level == "task"],
@@ -175,6 +194,29 @@ def _page(results: Results, rows: Sequence[SummaryRow], tests: Sequence[Comparis
         notes=[
             "Every task weighs the same in the mean. Intervals are over queries of these tasks; they do not "
             "speak of tasks that were not run.",
+            *_left_out(results),
         ],
     )
     return experiment_page(report)
+
+
+def _in_words(facts: Mapping[str, str]) -> str:
+    """What a reader asks first of a model: which weights, in which type, read how."""
+    shown = {
+        name: facts[name]
+        for name in ("dtype", "template", "engine", "max_tokens", "adapter")
+        if name in facts
+    }
+    if "weights" in facts:
+        shown["weights"] = facts["weights"][:16]
+    return ", ".join(f"{name} {value.split()[0][:16]}" for name, value in shown.items() if value != "none")
+
+
+def _left_out(results: Results) -> list[str]:
+    """Queries and documents that the denominators say something of, by system and task."""
+    return [
+        f"{system}, {result.task_name}: {result.coverage}"
+        for system, of_system in results.items()
+        for result in of_system
+        if result.coverage.missing_queries or result.coverage.unjudged_queries or result.coverage.num_dropped
+    ]

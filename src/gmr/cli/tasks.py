@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gmr.cli.names import refuse_twice
-from gmr.core.errors import UsageError
+from gmr.core.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from gmr.core.tasks import RerankTask
@@ -198,11 +198,19 @@ def _read_folders(
     folders: Sequence[Path], split: str, *, first_stage: Path | None, needs_first_stage: bool
 ) -> "list[RerankTask]":
     from gmr.core.datasets import read_beir
-    from gmr.core.frozen_runs import SUFFIXES, record_path, verify
+    from gmr.core.frozen_runs import is_frozen, verify
+    from gmr.metrics.measures import parse_measure
 
-    if first_stage is not None and first_stage.name.endswith(SUFFIXES) and record_path(first_stage).is_file():
-        verify(first_stage)
-    return [
+    tasks = [
         read_beir(folder, split=split, first_stage=first_stage, needs_first_stage=needs_first_stage)
         for folder in folders
     ]
+    for folder, task in zip(folders, tasks, strict=True):
+        try:
+            parse_measure(task.measure)
+        except ValueError as error:
+            raise DataError(f"{folder / 'task.json'}: measure: {error}") from None
+    if first_stage is not None and is_frozen(first_stage):
+        for task in tasks:
+            verify(first_stage, task=task)
+    return tasks

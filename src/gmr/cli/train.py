@@ -1,5 +1,6 @@
 """``gmr train``: a recipe to a model folder, or the list of recipes."""
 
+import shlex
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -71,9 +72,8 @@ def train(
         print_table(["development task", "measure", "mean [95 % interval]"], rows)
     if result.num_skipped_steps:
         print_note(f"{result.num_skipped_steps} steps were skipped: their loss or gradient was not finite")
-    print_note(
-        f"{result.num_steps} steps in {result.seconds:.0f} s; try: gmr rank --model {result.model_dir} ..."
-    )
+    folder_word = shlex.quote(str(result.model_dir))
+    print_note(f"{result.num_steps} steps in {result.seconds:.0f} s; try: gmr rank --model {folder_word} ...")
     print_line(str(result.model_dir))
 
 

@@ -16,7 +16,7 @@ from gmr.core.files import (
     shorten,
 )
 from gmr.core.image_files import read_header
-from gmr.core.items import Image, Item, modality
+from gmr.core.items import Image, Item, check_known, modality
 from gmr.core.nouns import Document, Query, Run
 from gmr.core.records import (
     DOC_ID_KEYS,
@@ -69,6 +69,10 @@ def read_beir(
     facts: dict[str, Any] = {}
     if (about := folder / "task.json").is_file():
         facts = parse_json_object(read_text(about), where=str(about))
+        check_known(facts, ("name", "task_type", "measure"), str(about))
+        for key, value in facts.items():
+            if not isinstance(value, str):
+                raise DataError(f"{about}: {key}: a string is needed, this is {value!r}")
     corpus = _read_corpus(folder, split)
     queries, metadata = _read_queries(folder, split)
     return RerankTask(

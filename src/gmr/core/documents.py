@@ -71,7 +71,12 @@ def _file_item(folder: Path, file: Path) -> Item:
 
 
 def _line_items(path: Path) -> Iterator[tuple[str, str, Item]]:
-    jsonl = path.name.endswith((".jsonl", ".jsonl.gz"))
+    name = path.name.lower().removesuffix(".gz")
+    jsonl = name.endswith((".jsonl", ".ndjson"))
+    if name.endswith((".json", ".csv", ".tsv")):
+        raise DataError(
+            f"{path}: documents are JSON lines (.jsonl) or one text a line (.txt); name it after what it holds"
+        )
     root = None if str(path) == "-" else path.parent
     for number, line in read_lines(path):
         where = f"{path}:{number}"

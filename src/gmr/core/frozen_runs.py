@@ -35,6 +35,17 @@ def run_digest(run: Run) -> str:
     return digest(*(line.encode() for line in lines))
 
 
+def is_frozen(path: Path) -> bool:
+    """Whether the file beside a run says that it is the record of a first stage; results lie beside runs as well."""
+    if not path.name.endswith(SUFFIXES) or not (beside := record_path(path)).is_file():
+        return False
+    try:
+        record = parse_json_object(read_text(beside), where=str(beside))
+    except DataError:
+        return True  # as a damaged record is told
+    return "sha256" in record or "format" in record
+
+
 def verify(path: Path, *, task: RerankTask | None = None) -> dict[str, Any]:
     """The record of a frozen run, after the run was compared with it.
 

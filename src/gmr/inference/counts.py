@@ -10,10 +10,28 @@ from gmr.modeling.model import RerankModel
 
 @dataclass
 class Tally:
-    """What was asked for, summed over calls: pairs, and the tokens of their prompts, each pair on its own."""
+    """What was asked for, summed over calls.
+
+    Attributes:
+        num_pairs: pairs.
+        num_prompt_tokens: tokens of their prompts, each pair on its own.
+        num_cut: pairs whose texts were cut to fit.
+        num_lost: those of them of whose document nothing was left.
+        first_cut: the first pair that was cut, or lost its document, in words.
+    """
 
     num_pairs: int = 0
     num_prompt_tokens: int = 0
+    num_cut: int = 0
+    num_lost: int = 0
+    first_cut: str = ""
+
+    def cuts(self, max_tokens: int) -> str:
+        """What was cut, in words; empty where nothing was."""
+        if not self.num_cut:
+            return ""
+        lost = f", {self.num_lost} of them to nothing of the document" if self.num_lost else ""
+        return f"{self.num_cut:,} of {self.num_pairs:,} pairs were cut to {max_tokens:,} tokens (max_tokens){lost}"
 
 
 @dataclass

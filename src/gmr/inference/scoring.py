@@ -81,6 +81,12 @@ def score_pairs(
     if tally is not None:
         tally.num_pairs += len(pairs)
         tally.num_prompt_tokens += sum(len(row.prompt.input_ids) * len(row.places) for row in rows)
+        cut = [row for row in rows if row.prompt.truncated]
+        lost = [row for row in cut if row.prompt.document_lost]
+        tally.num_cut += sum(len(row.places) for row in cut)
+        tally.num_lost += sum(len(row.places) for row in lost)
+        if cut and not tally.first_cut:
+            tally.first_cut = pair_name(*pairs[min(place for row in lost or cut for place in row.places)])
     cache = PictureCache(
         model,
         prompts,

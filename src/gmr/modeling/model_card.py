@@ -90,8 +90,9 @@ ranking = reranker.rank("a black chess queen", ["a red apple", "the queen of a c
 ```"""
 
 _CROSS_ENCODER = """\
-With sentence-transformers, the same scores. `Identity` keeps the log-odds; it computes in the type of the weights
-on disk unless told otherwise, and half precision rounds scores to about 1e-2:
+With sentence-transformers, the same scores (for a model that reads pictures it asks for `torchvision`).
+`Identity` keeps the log-odds; it computes in the type of the weights on disk unless told otherwise, and half
+precision rounds scores to about 1e-2:
 
 ```python
 import torch

@@ -34,6 +34,7 @@ class Prompt:
         images: Pictures in the order of their placeholders.
         grids: Patches in time, height and width of each picture.
         truncated: Whether text was cut.
+        document_lost: Whether nothing at all was left of the document.
         num_document: Tokens from the left that no query can change, where a template puts the document first; else 0.
         num_query: Tokens from the left that no document can change, where it puts query and instruction first; else 0.
     """
@@ -44,6 +45,7 @@ class Prompt:
     truncated: bool = False
     num_document: int = 0
     num_query: int = 0
+    document_lost: bool = False
 
 
 class PromptProcessor:
@@ -141,7 +143,9 @@ class PromptProcessor:
                 )
             input_ids, truncated = self._input_ids(fragments, grids), True
         images = tuple(fragment.value for fragment in fragments if isinstance(fragment.value, Image))
-        return Prompt(input_ids, images, grids, truncated, **self._num_first(fragments, grids, input_ids))
+        first = self._num_first(fragments, grids, input_ids)
+        lost = truncated and not any(each.value for each in fragments if each.side == "document")
+        return Prompt(input_ids, images, grids, truncated, **first, document_lost=lost)
 
     def encode_many(self, pairs: Iterable[Pair]) -> list[Prompt]:
         """``encode`` of each pair, in order."""

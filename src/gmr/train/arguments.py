@@ -59,10 +59,31 @@ def training_arguments(recipe: Recipe, run_dir: Path) -> TrainingArguments:
             "save_strategy": "steps",
             "save_steps": options.get("save_steps", recipe.evaluation.every),
         }
+    _check_ranges(recipe, options)
     try:
         return TrainingArguments(output_dir=str(run_dir), remove_unused_columns=False, **options)
     except (ValueError, TypeError) as error:
         raise ConfigError(f"recipe {recipe.name!r}: training: {str(error).splitlines()[0]}") from error
+
+
+def _check_ranges(recipe: Recipe, options: dict[str, Any]) -> None:
+    """Numbers that the trainer would take, and make something else of."""
+    least = {
+        "seed": 0,
+        "data_seed": 0,
+        "learning_rate": 0.0,
+        "warmup_steps": 0,
+        "per_device_train_batch_size": 1,
+        "gradient_accumulation_steps": 1,
+        "max_steps": -1,
+    }
+    for name, limit in least.items():
+        value = options.get(name)
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            continue
+        if value < limit or (name == "max_steps" and value == 0):
+            allowed = "1 or more, or -1 for whole epochs" if name == "max_steps" else f"at least {limit:g}"
+            raise ConfigError(f"recipe {recipe.name!r}: training.{name} must be {allowed}, not {value}")
 
 
 def seed_of(recipe: Recipe) -> int:

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from gmr.core.config import load_config
 from gmr.core.errors import ConfigError
+from gmr.metrics.measures import parse_measure
 from gmr.modeling.heads import HeadConfig
 from gmr.objectives import ObjectiveConfig
 from gmr.train.sampling import SamplingConfig
@@ -97,6 +98,10 @@ class LoraSection:
     dropout: float = 0.05
     targets: str | None = None
 
+    def __post_init__(self) -> None:
+        if self.r < 1:
+            raise ConfigError(f"lora.r is the rank of the adapters: 1 or more, not {self.r}")
+
 
 @dataclass(frozen=True)
 class FreezeSection:
@@ -159,6 +164,13 @@ class DataSection:
     random_to_hard: str = "1:1"
     false_negatives: float = 0.0
 
+    def __post_init__(self) -> None:
+        for key, nothing in (("suite", None), ("path", None), ("dev", "")):
+            if getattr(self, key) in ("", "none", None):
+                object.__setattr__(self, key, nothing)
+        if self.limit is not None and self.limit < 1:
+            raise ConfigError(f"data.limit is a number of examples: 1 or more, not {self.limit}")
+
     @property
     def sampling(self) -> SamplingConfig:
         """The part of the section that says how a group is drawn."""
@@ -184,6 +196,9 @@ class EvaluationSection:
     patience: int = 0
     keep: Literal["last", "best"] = "last"
     max_queries: int = 100
+
+    def __post_init__(self) -> None:
+        parse_measure(self.measure)
 
 
 @dataclass(frozen=True)
@@ -212,9 +227,14 @@ class Recipe:
 
     def __post_init__(self) -> None:
         if (self.data.suite is None) == (self.data.path is None):
-            raise ConfigError(f"recipe {self.name!r}: data needs either suite or path, and not both")
+            raise ConfigError(
+                f"recipe {self.name!r}: data needs either suite or path, and not both; for a file of your own: "
+                "--set data.path=FILE --set data.suite=none --set data.dev=none (or a folder)"
+            )
         if self.data.dev == "suite" and self.data.suite is None:
-            raise ConfigError(f"recipe {self.name!r}: data.dev = 'suite' needs data.suite")
+            raise ConfigError(
+                f"recipe {self.name!r}: data.dev = 'suite' needs data.suite; name a folder, or --set data.dev=none"
+            )
         watches = self.evaluation.keep == "best" or self.evaluation.patience > 0
         if watches and not (self.data.dev and self.evaluation.every > 0):
             raise ConfigError(

@@ -16,6 +16,7 @@ from gmr.modeling.loading import load_model
 from gmr.modeling.model import RerankModel
 from gmr.objectives import Objective
 from gmr.train.arguments import seed_of
+from gmr.train.media import refuse_broken_pictures
 from gmr.train.recipe import Recipe
 
 
@@ -24,6 +25,7 @@ def load_training_set(recipe: Recipe) -> TrainingSet:
     if recipe.data.suite is not None:
         return suites.training_set(recipe.data.suite, limit=recipe.data.limit, data_root=recipe.data.root)
     found = read_training_jsonl(Path(str(recipe.data.path)))
+    refuse_broken_pictures(found, where=str(recipe.data.path))
     return TrainingSet(found.examples[: recipe.data.limit], found.pools)
 
 

@@ -96,7 +96,7 @@ def analyze(
             help="TREC run of another first stage of the one --task; repeatable.",
         ),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of every lot and every resampling.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of every lot and every resampling.")] = 0,
     device: Device = None,
     dtype: WeightType = Dtype.FLOAT32,
     engine: Engine = EngineName.AUTO,

@@ -167,7 +167,7 @@ def import_(
         Path | None,
         typer.Option("--output", "-o", help="Folder for runs, per-query values, tables and a page."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the resampling behind intervals and tests.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the resampling behind intervals and tests.")] = 0,
 ) -> None:
     """Measure predictions that mteb wrote, or show the scores that it reports.
 

@@ -58,7 +58,7 @@ def report(
     picture_root: PictureRoot = None,
     allow_unpinned: AllowUnpinned = False,
     allow_counts: AllowCounts = False,
-    seed: Annotated[int | None, typer.Option(help="Of resampling and lots; that of the run.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of resampling and lots; that of the run.")] = None,
 ) -> None:
     """Make the report of a benchmark anew from its files; nothing is scored.
 

@@ -180,7 +180,8 @@ def run(
         ),
     ] = False,
     seed: Annotated[
-        int, typer.Option(rich_help_panel=RUNNING, help="Of the resampling behind intervals and tests.")
+        int,
+        typer.Option(min=0, rich_help_panel=RUNNING, help="Of the resampling behind intervals and tests."),
     ] = 0,
 ) -> None:
     """Measure models on a suite, and engines and options on this machine.

@@ -76,7 +76,9 @@ def gradients(
     random_to_hard: Annotated[
         str | None, typer.Option(metavar="R:H", help="Ratio of random to hard negatives; 1:1 when not given.")
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of the batch, as of a training run, and of the intervals.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Of the batch, as of a training run, and of the intervals.")
+    ] = 0,
     parameters: Annotated[
         str,
         typer.Option(
@@ -243,6 +245,10 @@ def _training_set(
     suite = suite or DEFAULT_SUITE
     if split == TRAIN:
         return suites.training_set(suite, data_root=data_root), f"{suite}, {TRAIN}"
+    if split not in suites.splits(suite):
+        raise UsageError(
+            f"--split: {suite} has no {split!r}; there are {', '.join([TRAIN, *suites.splits(suite)])}"
+        )
     return training_set_of(suites.load(suite, split=split, data_root=data_root)), f"{suite}, {split}"
 
 

@@ -63,7 +63,11 @@ def curve_panels(curves: Sequence[Curve], cells: Sequence[str], *, label: str) -
     columns = min(2, len(panels))
     lines = -(-len(panels) // columns)
     with drawing() as new_figure:
-        figure = new_figure(9.0 if columns == 2 else 5.5, 2.5 * lines + 0.19 * len(cells) ** 0.8 + 0.2)
+        width = 9.0 if columns == 2 else 5.5
+        # Columns of the legend: at its size a letter takes 0.07 inches, a line before it half of one.
+        fitting = max(1, int(width / (0.07 * max(map(len, cells), default=1) + 0.6)))
+        in_row = min(4, fitting, max(1, len(cells)))
+        figure = new_figure(width, 2.5 * lines + 0.19 * -(-len(cells) // in_row) + 0.4)
         grid = figure.subplots(lines, columns, squeeze=False).flatten()
         for axes in grid[len(panels) :]:
             axes.set_visible(False)
@@ -75,9 +79,7 @@ def curve_panels(curves: Sequence[Curve], cells: Sequence[str], *, label: str) -
             axes.set_xlabel("optimiser steps")
             axes.margins(x=0.01)
         handles, names = grid[0].get_legend_handles_labels()
-        figure.legend(
-            handles, names, loc="outside lower center", ncols=min(4, len(names)), frameon=False, fontsize=8.5
-        )
+        figure.legend(handles, names, loc="outside lower center", ncols=in_row, frameon=False, fontsize=8.5)
         colours = {stand_in(place): name for place, name in enumerate(MODEL_COLOURS)}
         return to_svg(figure, colours, label=label)
 
@@ -91,11 +93,15 @@ def _draw(axes: "Axes", runs: Sequence[Curve], cell: str, place: int) -> None:
         return
     if len(runs) > 1:
         for run in runs:
-            axes.plot(run.steps, run.values, color=colour, linewidth=0.5, alpha=0.45)
+            point = "." if len(run.steps) == 1 else ""
+            axes.plot(run.steps, run.values, point, color=colour, linewidth=0.5, linestyle="-", alpha=0.45)
     shared = sorted(set.intersection(*(set(run.steps) for run in runs)))
     values = [dict(zip(run.steps, run.values, strict=True)) for run in runs]
     mean = np.mean([[run[step] for step in shared] for run in values], axis=0) if shared else []
-    axes.plot(shared, mean, color=colour, linewidth=1.8, linestyle=style, label=cell)
+    point = "o" if len(shared) == 1 else ""  # a line of one point is nothing
+    axes.plot(
+        shared, mean, color=colour, linewidth=1.8, linestyle=style, marker=point, markersize=5, label=cell
+    )
 
 
 def _once(name: str, place: int) -> str:
