@@ -196,9 +196,7 @@ class Reranker:
         )
         if is_first and self.tally.num_cut:
             told = self.tally.cuts(self.model.processor.max_tokens)
-            logger.warning(
-                "%s: %s; this is said once, and reranker.tally counts on", self.tally.first_cut, told
-            )
+            logger.warning("%s: %s; this is said once", self.tally.first_cut, told)
         return scores
 
     def rank(

@@ -9,7 +9,7 @@ import pytest
 
 from gmr.core.datasets import read_documents
 from gmr.core.errors import DataError
-from gmr.core.items import Image, Text
+from gmr.core.items import Image, Text, text_of
 from tests.core.pictures import encode, noise
 
 PNG = encode(noise(5, 4), "PNG")
@@ -162,3 +162,18 @@ def test_a_picture_that_is_none_is_named_by_line_and_id_or_once_by_its_own_name(
     with pytest.raises(DataError) as refusal:
         read_documents(tmp_path / "fake.png")
     assert str(refusal.value).count("fake.png") == 1
+
+
+@pytest.mark.parametrize("name", ["DOCS.JSONL", "docs.ndjson", "docs.Jsonl.GZ"])
+def test_json_lines_are_known_by_any_spelling_of_their_suffix(name, tmp_path):
+    data = b'{"doc_id": "a", "text": "one"}\n'
+    (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith("GZ") else data)
+    (document,) = read_documents(tmp_path / name)
+    assert (document.doc_id, text_of(document.item)) == ("a", "one")
+
+
+@pytest.mark.parametrize("name", ["docs.json", "docs.csv", "docs.TSV"])
+def test_a_table_or_a_json_file_is_not_read_as_lines_of_text(name, tmp_path):
+    (tmp_path / name).write_text("[1]\n")
+    with pytest.raises(DataError, match=r"documents are JSON lines \(.jsonl\) or one text a line"):
+        read_documents(tmp_path / name)

@@ -136,7 +136,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, str]]:
 def _open_lines(path: Path) -> AbstractContextManager[Iterable[bytes]]:
     if str(path) == "-":
         return nullcontext(sys.stdin.buffer)  # not ours to close
-    return gzip.open(path, "rb") if path.suffix == ".gz" else path.open("rb")
+    return gzip.open(path, "rb") if path.suffix.lower() == ".gz" else path.open("rb")
 
 
 def read_jsonl(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
