@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from gmr.core.config import known_keys, load_config, to_toml
 from gmr.core.errors import ConfigError
+from gmr.train.recipe import Recipe
 
 
 @dataclass(frozen=True)
@@ -193,8 +194,8 @@ def test_a_slip_is_named_with_key_and_value(text, message):
         ("=3", "override '=3': write section.key=value"),
         ("training..bf16=true", "override 'training..bf16=true': write section.key=value"),
         ("seed.x=3", "override 'seed.x=3': 'seed' is a value, not a section"),
-        ("sead=3", "r.toml: unknown key 'sead'; did you mean 'seed'?"),
-        ("seed=three", "r.toml: seed must be an integer, this is a string: 'three'"),
+        ("sead=3", "r.toml: unknown key 'sead'; did you mean 'seed'? (set by sead=3)"),
+        ("seed=three", "r.toml: seed must be an integer, this is a string: 'three' (set by seed=three)"),
     ],
 )
 def test_a_wrong_override_is_named(override, message, tmp_path, monkeypatch):
@@ -258,3 +259,17 @@ def test_a_string_none_where_none_is_meant_otherwise_is_refused():
     assert load_config(to_toml(Optional()), Optional) == Optional()
     with pytest.raises(ConfigError, match="note: the string 'none' stands for no value"):
         to_toml(Optional("none"))
+
+
+def test_an_override_at_fault_is_named_beside_the_page(tmp_path):
+    page = tmp_path / "page.toml"
+    page.write_text('name = "a"\n')
+    changes = ["objective.weight=foo", "training.max_steps=3"]
+    with pytest.raises(ConfigError) as error:
+        load_config(page, Recipe, ["data.path=x", *changes])
+    assert str(error.value).startswith(f"{page}: ")
+    assert str(error.value).endswith(" (set by objective.weight=foo)")
+    page.write_text('name = "a"\n[objective]\nweight = "foo"\n')
+    with pytest.raises(ConfigError) as error:
+        load_config(page, Recipe, ["data.path=x", "training.max_steps=3"])
+    assert "set by" not in str(error.value)

@@ -68,7 +68,16 @@ def load_config(
     table = _parse(source, where)
     for override in overrides:
         _apply(table, override)
-    return typing.cast(Config, _build(cls, table, _Page(where, tuple(known_keys(cls))), ()))
+    try:
+        return typing.cast(Config, _build(cls, table, _Page(where, tuple(known_keys(cls))), ()))
+    except ConfigError as error:
+        # The page may be a packaged one, and the fault on the command line.
+        named = [
+            each for each in overrides if each.partition("=")[0].strip().rpartition(".")[2] in str(error)
+        ]
+        if not named:
+            raise
+        raise ConfigError(f"{error} (set by {', '.join(named)})") from error
 
 
 def to_toml(config: Any) -> str:
