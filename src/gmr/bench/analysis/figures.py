@@ -39,6 +39,8 @@ def _points(table: Table, rows: Sequence[Row], *, label: str) -> Markup:
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.tick_params(axis="y", length=0, colors=INK)
         axes.set_xlabel(table.columns[table.drawn].about)
+        # A power of ten for the whole axis would stand on the end of its label.
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}".replace("-", "−"))
         axes.grid(axis="x", color=GRID)
         return to_svg(figure, {stand_in(0): MODEL_COLOURS[0]}, label=label)
 
