@@ -94,7 +94,7 @@ def _draw(axes: "Axes", runs: Sequence[Curve], cell: str, place: int) -> None:
     if len(runs) > 1:
         for run in runs:
             point = "." if len(run.steps) == 1 else ""
-            axes.plot(run.steps, run.values, point, color=colour, linewidth=0.5, linestyle="-", alpha=0.45)
+            axes.plot(run.steps, run.values, marker=point, color=colour, linewidth=0.5, alpha=0.45)
     shared = sorted(set.intersection(*(set(run.steps) for run in runs)))
     values = [dict(zip(run.steps, run.values, strict=True)) for run in runs]
     mean = np.mean([[run[step] for step in shared] for run in values], axis=0) if shared else []
