@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from tqdm import tqdm
 
 from gmr.core.errors import DataError
-from gmr.core.images import check_image
 from gmr.core.items import images_of
-from gmr.core.nouns import Document, Pair, Query
+from gmr.core.nouns import Document, Pair, Query, picture_fault
 from gmr.core.tasks import RerankTask
 
 THREADS = 8
@@ -58,7 +57,7 @@ def check_media(task: RerankTask, *, progress: bool = False) -> BadMedia:
         ) as bar,
     ):
         reasons = []
-        for reason in pool.map(_reason, owners):
+        for reason in pool.map(picture_fault, (owner.item for owner in owners)):
             reasons.append(reason)
             bar.update()
     return _collect(zip(owners, reasons, strict=True))
@@ -96,16 +95,6 @@ def refuse_bad_media(found: Mapping[str, BadMedia]) -> None:
         f"{len(lines)} queries and documents have pictures that cannot be used, and nothing was scored: "
         f"{'; '.join(lines[:SHOWN])}{more}. Mend them, or let each take the last place (--bad-media floor)"
     )
-
-
-def _reason(owner: Query | Document) -> str | None:
-    try:
-        for image in images_of(owner.item):
-            check_image(image.source, where=image.name)
-            _ = image.key  # read here, where threads share the work, and kept
-    except DataError as error:
-        return str(error)
-    return None
 
 
 def _collect(found: Iterable[tuple[Query | Document, str | None]]) -> BadMedia:

@@ -133,13 +133,14 @@ def evaluate(
         if not measures and len(set(own.values())) > 1:
             raise UsageError(
                 f"the tasks have measures of their own ({', '.join(f'{name}: {own[name]}' for name in own)}): name one "
-                "for all with --measure; gmr bench run takes each task's own"
+                "for all with --measure; gmr bench takes each task's own"
             )
         measures = measures or [tasks[0].measure]
         results, facts = _measure_models(
             model or [DEFAULT_MODEL],
             tasks,
             measures,
+            describes=output is not None,
             template=template,
             device=check_device(device),
             dtype=dtype,
@@ -179,9 +180,11 @@ def _measure_models(
     models: list[str],
     tasks: "list[RerankTask]",
     measures: list[str],
+    *,
+    describes: bool,
     **options: Any,
 ) -> "tuple[dict[str, list[TaskResult]], dict[str, dict[str, str]]]":
-    """Results by system, and what the scores of each model depend on."""
+    """Results by system and, where ``describes``, what a model's scores depend on: all weights are read for it."""
     from gmr.bench.baselines import baseline_results
     from gmr.bench.identity import reranker_facts
     from gmr.evaluation import evaluate_task
@@ -196,7 +199,8 @@ def _measure_models(
             f"{name}: {sum(len(run) for task in tasks for run in task.first_stage.values())} pairs to score"
         )
         reranker = Reranker(name, **options)
-        facts[name] = reranker_facts(reranker)
+        if describes:
+            facts[name] = reranker_facts(reranker)
         results[name] = [evaluate_task(reranker, task, measures=measures, progress=True) for task in tasks]
         if reranker.tally.num_cut:
             print_note(f"{name}: {reranker.tally.cuts(reranker.model.processor.max_tokens)} in all")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from gmr.core.errors import DataError
 from gmr.core.files import shorten
+from gmr.core.images import check_image
 from gmr.core.items import Item, images_of, is_item, replace_surrogates
 
 Qrels = Mapping[str, Mapping[str, int]]
@@ -93,6 +94,17 @@ def owner_name(owner: Query | Document) -> str:
 def pair_name(query: Query, document: Document) -> str:
     """What errors call a pair: ``query 'q1' with document 'd1'``."""
     return f"{owner_name(query)} with {owner_name(document)}"
+
+
+def picture_fault(item: Item) -> str | None:
+    """Why a picture of the item cannot be shown, as far as the structure of its file tells; None if all can."""
+    try:
+        for image in images_of(item):
+            check_image(image.source, where=image.name)
+            _ = image.key  # of the same bytes; threads that ask for many share the work
+    except DataError as error:
+        return str(error)
+    return None
 
 
 def check_pictures(*owners: Query | Document) -> None:

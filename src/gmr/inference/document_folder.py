@@ -52,7 +52,8 @@ class DocumentFolder:
         self.num_bytes = 0
         self._identity = identity
         self._device = device
-        self._is_full = self._is_unreadable = False
+        self._is_full = False
+        self._told: set[str] = set()
         self._own = Path()
         self._num_new = 0
         self.renew()
@@ -120,8 +121,8 @@ class DocumentFolder:
         return self._own / f"{key.replace('/', '-')}{SUFFIX}"
 
     def _tell(self, what: str, error: OSError) -> None:
-        if not self._is_unreadable:
-            self._is_unreadable = True
+        if what not in self._told:
+            self._told.add(what)
             logger.warning("%s: some documents cannot be %s (%s)", self.folder, what, error.strerror)
 
     def _count(self) -> None:

@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from gmr.core.errors import DataError
-from gmr.core.images import check_image
-from gmr.core.items import images_of
+from gmr.core.items import Image, images_of
+from gmr.core.nouns import picture_fault
 from gmr.core.tasks import TrainingSet
 
 THREADS = 8
@@ -14,24 +14,25 @@ SHOWN = 20
 
 
 def refuse_broken_pictures(training_set: TrainingSet, *, where: str) -> None:
-    """Stop when a file is no picture that can be shown; structures are checked, and nothing is decoded.
+    """Stop when a picture cannot be shown; structures are checked, and nothing is decoded.
 
     Args:
-        training_set: with its pictures; those that are no files were looked at when they were read.
+        training_set: with its pictures, files or bytes.
         where: the file that names them, for the message.
 
     Raises:
         DataError: with how many, the first ones, and the examples that bring them.
     """
-    first: dict[Path, str] = {}
-    for path, example in _pictures(training_set):
-        first.setdefault(path, example)
+    first: dict[Path | bytes, tuple[Image, str]] = {}
+    for image, example in _pictures(training_set):
+        if isinstance(image.source, Path | bytes):
+            first.setdefault(image.source, (image, example))
     with ThreadPoolExecutor(THREADS) as pool:
-        reasons = list(pool.map(_reason, first))
+        faults = list(pool.map(picture_fault, ((image,) for image, _ in first.values())))
     lines = [
-        f"example {example!r}: {reason}"
-        for example, reason in zip(first.values(), reasons, strict=True)
-        if reason
+        f"example {example!r}: {fault}"
+        for (_, example), fault in zip(first.values(), faults, strict=True)
+        if fault
     ]
     if lines:
         more = f"; and {len(lines) - SHOWN} more" if len(lines) > SHOWN else ""
@@ -41,18 +42,9 @@ def refuse_broken_pictures(training_set: TrainingSet, *, where: str) -> None:
         )
 
 
-def _pictures(training_set: TrainingSet) -> Iterator[tuple[Path, str]]:
-    """Files of pictures, each time one is shown, with the example."""
+def _pictures(training_set: TrainingSet) -> Iterator[tuple[Image, str]]:
+    """Pictures, each time one is shown, with the example."""
     for example in training_set.examples:
         for item in (example.query.item, *(each.item for each in (*example.positives, *example.negatives))):
             for image in images_of(item):
-                if isinstance(image.source, Path):
-                    yield image.source, example.example_id
-
-
-def _reason(path: Path) -> str | None:
-    try:
-        check_image(path, where=str(path))
-    except DataError as error:
-        return str(error)
-    return None
+                yield image, example.example_id
