@@ -4,10 +4,12 @@ from typing import Any
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch.nn.functional import scaled_dot_product_attention
 
 from gmr.modeling import attention, precision
-from gmr.modeling.attention import attend
+from gmr.modeling.attention import attend, attend_in_turns, turns
 from gmr.modeling.precision import exact_products, float32_products
 
 
@@ -58,6 +60,53 @@ def test_long_rows_and_other_types_go_through_sdpa(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(attention, "MAX_WRITTEN_OUT_IN_TRAINING", 19)
     attend(*states(4, 5, 2, 2), mask=None, is_causal=False, scaling=None)
     assert len(calls) == 3, "with gradients, all pairs are kept until the backward pass"
+
+
+@given(st.integers(1, 5000), st.integers(1, 800))
+def test_turns_are_all_queries_in_order_and_none_is_short(queries: int, least: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(attention, "MIN_TURN", least)
+        found = turns(queries, queries + 7)
+    assert [index for turn, _ in found for index in range(queries)[turn]] == list(range(queries))
+    assert all(seen == slice(7 + turn.stop) for turn, seen in found)
+    lengths = [turn.stop - turn.start for turn, _ in found]
+    assert min(lengths) >= min(least, queries)
+    assert max(lengths) <= 2 * least
+
+
+@pytest.mark.parametrize("key_heads", [4, 2])
+@pytest.mark.parametrize("prefix", [0, 5])
+@pytest.mark.parametrize("rows", [1, 3], ids=["one mask", "a mask for each row"])
+def test_queries_in_turns_see_what_they_see_at_once(
+    rows: int, prefix: int, key_heads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "MIN_TURN", 2)
+    given_states = [tensor.detach() for tensor in states(9, prefix + 9, 4, key_heads)]
+    bias = torch.zeros(rows, 1, 9, prefix + 9)
+    bias.masked_fill_(torch.ones(9, prefix + 9, dtype=torch.bool).triu(prefix + 1), -torch.inf)
+    if prefix:
+        bias[-1, :, :, 3:prefix] = -torch.inf  # the last row's prefix is shorter
+    found = attend_in_turns(*given_states, bias=bias, scaling=0.3)
+    query, key, value = (tensor.double() for tensor in given_states)
+    key, value = (tensor.repeat_interleave(4 // key_heads, dim=1) for tensor in (key, value))
+    expected = (query @ key.transpose(-1, -2) * 0.3 + bias).softmax(dim=-1) @ value
+    torch.testing.assert_close(found.double(), expected, atol=1e-6, rtol=1e-5)
+
+
+def test_in_turns_less_is_computed_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
+    pairs = []
+
+    def counted(query: torch.Tensor, key: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
+        pairs.append(query.shape[2] * key.shape[2])
+        return query
+
+    monkeypatch.setattr(attention, "scaled_dot_product_attention", counted)
+    monkeypatch.setattr(attention, "MIN_TURN", 64)
+    query, key, value = states(400, 491, 2, 2)
+    attend_in_turns(query, key, value, bias=torch.zeros(1, 1, 400, 491), scaling=None)
+    seen = 400 * 91 + 400 * 401 // 2
+    assert len(pairs) == 6
+    assert sum(pairs) <= 1.15 * seen < 0.7 * 400 * 491
 
 
 def test_a_query_that_sees_nothing_is_finite_and_spoils_no_gradient() -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from gmr.modeling import lean_attention
+from gmr.modeling import attention, lean_attention
 from gmr.modeling.device_layout import to_device
 from gmr.modeling.layout import Span, lay_out
 from gmr.modeling.packed_attention import packed_attention
@@ -44,18 +44,23 @@ def packed(tensors: list[Tensor], spans: list[Span]) -> Tensor:
     return output
 
 
-@pytest.mark.parametrize("longest_short_row", [0, 60, 16_384], ids=["kernel", "both", "written out"])
+@pytest.mark.parametrize(
+    ("longest_short_row", "turn"),
+    [(0, 64), (0, 2), (60, 2), (16_384, 64)],
+    ids=["kernel", "kernel in turns", "both", "written out"],
+)
 @pytest.mark.parametrize("heads", [(2, 2), (6, 2)])
 def test_outputs_and_gradients_are_those_of_a_dense_mask(
-    heads: tuple[int, int], longest_short_row: int, monkeypatch: pytest.MonkeyPatch
+    heads: tuple[int, int], longest_short_row: int, turn: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(attention, "MIN_TURN", turn)
     monkeypatch.setattr(lean_attention, "MAX_WRITTEN_OUT_IN_TRAINING", longest_short_row)
     spans = spans_of(GROUPS)
     num_tokens = sum(span.length for span in spans)
     results = []
-    for attention in (packed, dense_attention):
+    for attend in (packed, dense_attention):
         tensors = states(num_tokens, heads)
-        output = attention(tensors, spans)
+        output = attend(tensors, spans)
         weights = torch.linspace(-1, 1, output.numel()).view_as(output)
         results.append([output, *torch.autograd.grad((output * weights).sum(), tensors)])
     for found, expected in zip(*results, strict=True):

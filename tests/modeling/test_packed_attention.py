@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from gmr.core.errors import ModelError
 from gmr.inference.planner import parts_of
-from gmr.modeling import attention, device_layout, packing, prefix_attention, self_check
+from gmr.modeling import attention, device_layout, lean_attention, packing, prefix_attention, self_check
 from gmr.modeling import layout as layouts
 from gmr.modeling.adapters import add_lora
 from gmr.modeling.device_layout import to_device
@@ -103,6 +103,7 @@ spans = st.lists(
     groups=spans,
     cost=st.sampled_from([0, 50, 16_384, None]),
     short=st.sampled_from([0, 40, 65_536]),
+    turn=st.sampled_from([1, 3, 64]),
     scores=st.sampled_from([1, 200, 500_000]),
     heads=st.sampled_from([(2, 2), (4, 2)]),
     num_kept=st.sampled_from([0, 3]),
@@ -113,6 +114,7 @@ def test_attention_is_that_of_a_dense_mask(
     groups: list[tuple[int, list[int]]],
     cost: int | None,
     short: int,
+    turn: int,
     scores: int,
     heads: tuple[int, int],
     num_kept: int,
@@ -158,6 +160,8 @@ def test_attention_is_that_of_a_dense_mask(
     with pytest.MonkeyPatch.context() as patch, cpu_kernel() if cost is None else nullcontext():
         patch.setattr(layouts, "CALL_COST", cost)
         patch.setattr(attention, "MAX_WRITTEN_OUT", short)
+        patch.setattr(lean_attention, "MAX_WRITTEN_OUT_IN_TRAINING", short)
+        patch.setattr(attention, "MIN_TURN", turn)
         patch.setattr(attention, "HAS_AVX512", avx512)
         patch.setattr(prefix_attention, "MAX_SCORES", scores)
         layout = to_device(

@@ -43,6 +43,14 @@ class Call:
         return None if self.bucket.mask is None else _tensor(self.bucket.mask, self.device)
 
     @cached_property
+    def bias(self) -> Tensor | None:
+        """The mask as float32 numbers to add: 0, or minus infinity where a query does not see a key."""
+        mask = self.mask
+        if mask is None:
+            return None
+        return torch.zeros(mask.shape, device=self.device).masked_fill_(mask.logical_not(), -torch.inf)
+
+    @cached_property
     def real(self) -> Tensor | None:
         """``(real,)``."""
         return None if self.bucket.real is None else _tensor(self.bucket.real, self.device)

@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from gmr.modeling.attention import MAX_WRITTEN_OUT_IN_TRAINING, attend
+from gmr.modeling.attention import MAX_WRITTEN_OUT_IN_TRAINING, attend, turns
 
 
 class LeanAttention(torch.autograd.Function):
     """Outputs ``(tokens, heads, width)`` of all calls of a layout, in the order of the sequence.
 
     Arguments are the calls and the order of a ``DeviceLayout``, the factor on products, and queries, keys and values
-    ``(tokens, heads, width)``, float32 on a CPU. Numbers are those of ``attend``, bit for bit.
+    ``(tokens, heads, width)``, float32 on a CPU. Numbers are those of ``attend`` for short rows and those of
+    ``attend_in_turns`` for others, bit for bit.
     """
 
     @staticmethod
@@ -29,9 +30,7 @@ class LeanAttention(torch.autograd.Function):
             if _is_short(call):
                 output = attend(*rows, mask=call.mask, is_causal=True, scaling=scaling)
             else:
-                output, logsumexp = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-                    *rows, 0.0, call.mask is None, attn_mask=_bias(call), scale=scaling
-                )
+                output, logsumexp = _by_kernel(call, rows, scaling)
                 sums.append(logsumexp)
             flat = output.transpose(1, 2).flatten(0, 1)
             outputs.append(flat if call.real is None else flat.index_select(0, call.real))
@@ -59,17 +58,10 @@ class LeanAttention(torch.autograd.Function):
                     output = attend(*leaves, mask=call.mask, is_causal=True, scaling=ctx.scaling)
                 found = torch.autograd.grad(output, leaves, wanted)
             else:
-                output = joined.index_select(0, call.queries).unflatten(0, (call.num_rows, -1))
-                found = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
-                    wanted,
-                    *rows,
-                    output.transpose(1, 2),
-                    next(sums),
-                    0.0,
-                    call.mask is None,
-                    attn_mask=_bias(call),
-                    scale=ctx.scaling,
+                output = (
+                    joined.index_select(0, call.queries).unflatten(0, (call.num_rows, -1)).transpose(1, 2)
                 )
+                found = _back_by_kernel(call, rows, (output, next(sums)), wanted, ctx.scaling)
             for added, part, places in zip(total, found, (call.queries, call.keys, call.keys), strict=True):
                 flat = part.transpose(1, 2).flatten(2).flatten(0, 1)
                 summed = torch.ops.aten.embedding_dense_backward(flat, places, len(added), -1, False)
@@ -90,8 +82,58 @@ def _is_short(call: Any) -> bool:
     return bool(pairs <= MAX_WRITTEN_OUT_IN_TRAINING)
 
 
-def _bias(call: Any) -> Tensor | None:
-    """The mask as the kernel wants it."""
-    if call.mask is None:
-        return None
-    return torch.zeros(call.mask.shape).masked_fill_(call.mask.logical_not(), float("-inf"))
+def _turns(call: Any, rows: list[Tensor]) -> list[tuple[slice, slice, Tensor | None]]:
+    """Queries at a time, the keys that one of them sees, and the mask on those; the last turn sees all keys."""
+    if call.bias is None:
+        return [(slice(None), slice(None), None)]
+    cut = turns(rows[0].shape[2], rows[1].shape[2])
+    return [(turn, seen, call.bias[:, :, turn, seen]) for turn, seen in cut]
+
+
+def _by_kernel(call: Any, rows: list[Tensor], scaling: float) -> tuple[Tensor, Tensor]:
+    """Outputs ``(rows, heads, length, width)`` of torch's kernel, and its logarithms ``(rows, heads, length)``."""
+    query, key, value = rows
+    outputs, sums = [], []
+    for turn, seen, bias in _turns(call, rows):
+        output, logsumexp = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            query[:, :, turn],
+            key[:, :, seen],
+            value[:, :, seen],
+            0.0,
+            bias is None,
+            attn_mask=bias,
+            scale=scaling,
+        )
+        outputs.append(output.transpose(1, 2))
+        sums.append(logsumexp)
+    if len(sums) == 1:
+        return outputs[0].transpose(1, 2), sums[0]
+    return torch.cat(outputs, dim=1).transpose(1, 2), torch.cat(sums, dim=2)
+
+
+def _back_by_kernel(
+    call: Any, rows: list[Tensor], kept: tuple[Tensor, Tensor], wanted: Tensor, scaling: float
+) -> tuple[Tensor, ...]:
+    """Gradients of queries, keys and values; ``kept`` is what `_by_kernel` gave."""
+    query, key, value = rows
+    output, logsumexp = kept
+    found = []
+    for turn, seen, bias in _turns(call, rows):
+        gradients = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
+            wanted[:, :, turn],
+            query[:, :, turn],
+            key[:, :, seen],
+            value[:, :, seen],
+            output[:, :, turn],
+            logsumexp[:, :, turn],
+            0.0,
+            bias is None,
+            attn_mask=bias,
+            scale=scaling,
+        )
+        found.append((seen, *gradients))
+    _, _, total_key, total_value = found[-1]
+    for seen, _, by_key, by_value in found[:-1]:
+        total_key[:, :, seen] += by_key
+        total_value[:, :, seen] += by_value
+    return torch.cat([by_query for _, by_query, _, _ in found], dim=2), total_key, total_value

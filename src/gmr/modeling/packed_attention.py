@@ -8,7 +8,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from gmr.modeling.attention import attend
+from gmr.modeling.attention import attend, attend_in_turns, is_short
 from gmr.modeling.backbones import Backbone
 from gmr.modeling.device_layout import Call, DeviceLayout, Keys
 from gmr.modeling.last_rows import rows_read
@@ -132,14 +132,16 @@ def _in_order(outputs: list[Tensor], order: Tensor) -> Tensor:
 
 def _attend(call: Call, query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
     """Outputs of a call's real queries, ``(real, heads, width)``."""
-    output = attend(
-        _rows(call, query, call.queries).transpose(1, 2),
-        _rows(call, key, call.keys).transpose(1, 2),
-        _rows(call, value, call.keys).transpose(1, 2),
-        mask=call.mask,
-        is_causal=True,
-        scaling=scaling,
-    )
+    places = (call.queries, call.keys, call.keys)
+    rows = [
+        _rows(call, states, chosen).transpose(1, 2)
+        for states, chosen in zip((query, key, value), places, strict=True)
+    ]
+    is_plain = query.device.type == "cpu" and query.dtype == torch.float32
+    if is_plain and not is_short(rows[0].shape[2], rows[1].shape[2]) and call.bias is not None:
+        output = attend_in_turns(*rows, bias=call.bias, scaling=scaling)
+    else:
+        output = attend(*rows, mask=call.mask, is_causal=True, scaling=scaling)
     return _real(call, output.transpose(1, 2))
 
 
