@@ -2,11 +2,13 @@
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 import torch
-from benchmarks import attention, inference, models, packing, passes, training, workloads
+from benchmarks import attention, inference, models, packing, passes, training, turns, workloads
 
 
 @pytest.fixture
@@ -68,6 +70,31 @@ def test_attention(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert set(result["attention (2, 2, 3, 4, 8)"]) == {
         f"{name}, {precision}" for name in ("sdpa", "written out") for precision in ("highest", "medium")
     }
+
+
+def test_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = tmp_path / "result.json"
+    monkeypatch.setattr(turns, "GROUPS", [(5, (150, 160))])
+    seen: dict[str, list[int]] = {}
+
+    def run_all(runs: dict[str, Callable[[], None]], *, repeats: int) -> dict[str, list[float]]:
+        kernel = attention.attention.scaled_dot_product_attention
+        for name, run in runs.items():
+            with patch.object(attention.attention, "scaled_dot_product_attention", wraps=kernel) as calls:
+                run()
+            seen[name] = [call.args[0].shape[2] for call in calls.call_args_list]
+        return {name: [float(number)] * repeats for number, name in enumerate(runs, 1)}
+
+    monkeypatch.setattr(turns, "interleaved", run_all)
+    monkeypatch.setattr(sys, "argv", ["turns", "--repeats", "1", "--output", str(output)])
+    turns.main()
+    if (
+        not attention.attention.HAS_AVX512
+    ):  # where turns are longer, and short rows are not given to the kernel
+        assert max(seen["inference, at once"]) == 160
+        assert max(seen["inference, in turns"]) == 80
+    (result,) = json.loads(output.read_text())["results"].values()
+    assert result["times_faster"] == {"inference": 0.5, "training": 0.75}
 
 
 def test_passes(small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
