@@ -45,7 +45,8 @@ def group(prefix: int, lengths: tuple[int, ...]) -> dict[str, Callable[[], Any]]
     layer.layer_idx = 0  # type: ignore[assignment]
 
     def outputs() -> torch.Tensor:
-        return packed_attention(layer, *states, None, packed_layout=layout)[0]
+        query, key, value = states
+        return packed_attention(layer, query, key, value, None, packed_layout=layout)[0]
 
     def infer() -> None:
         with torch.inference_mode():
@@ -71,7 +72,7 @@ def group(prefix: int, lengths: tuple[int, ...]) -> dict[str, Callable[[], Any]]
 
 def main() -> None:
     """Command line."""
-    arguments = arguments_parser(__doc__, output="turns-cpu.json", repeats=7).parse_args()
+    arguments = arguments_parser(__doc__, output="turns-cpu.json", repeats=15).parse_args()
     torch.set_num_threads(1)
     found: dict[str, Any] = {}
     with float32_products(torch.device("cpu")):

@@ -4,11 +4,12 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from unittest.mock import patch
+from typing import Any
 
 import pytest
 import torch
 from benchmarks import attention, inference, models, packing, passes, training, turns, workloads
+from torch.utils._python_dispatch import TorchDispatchMode
 
 
 @pytest.fixture
@@ -75,26 +76,40 @@ def test_attention(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_turns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     output = tmp_path / "result.json"
     monkeypatch.setattr(turns, "GROUPS", [(5, (150, 160))])
-    seen: dict[str, list[int]] = {}
+    monkeypatch.setattr(attention.attention, "MIN_TURN", 64)  # also on processors where it is longer,
+    monkeypatch.setattr(
+        attention.attention, "MAX_WRITTEN_OUT", 16_384
+    )  # or where the kernel is used for fewer rows
+    lengths: dict[str, list[int]] = {}
 
     def run_all(runs: dict[str, Callable[[], None]], *, repeats: int) -> dict[str, list[float]]:
-        kernel = attention.attention.scaled_dot_product_attention
         for name, run in runs.items():
-            with patch.object(attention.attention, "scaled_dot_product_attention", wraps=kernel) as calls:
+            with KernelCalls() as calls:
                 run()
-            seen[name] = [call.args[0].shape[2] for call in calls.call_args_list]
+            lengths[name] = calls.lengths
         return {name: [float(number)] * repeats for number, name in enumerate(runs, 1)}
 
     monkeypatch.setattr(turns, "interleaved", run_all)
     monkeypatch.setattr(sys, "argv", ["turns", "--repeats", "1", "--output", str(output)])
     turns.main()
-    if (
-        not attention.attention.HAS_AVX512
-    ):  # where turns are longer, and short rows are not given to the kernel
-        assert max(seen["inference, at once"]) == 160
-        assert max(seen["inference, in turns"]) == 80
+    for name in ("inference", "training"):
+        assert lengths[f"{name}, at once"] == [160] * turns.CALLS
+        assert lengths[f"{name}, in turns"] == [80, 80] * turns.CALLS
     (result,) = json.loads(output.read_text())["results"].values()
     assert result["times_faster"] == {"inference": 0.5, "training": 0.75}
+
+
+class KernelCalls(TorchDispatchMode):
+    """How many queries each call of torch's kernel for CPUs had."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lengths: list[int] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func.overloadpacket is torch.ops.aten._scaled_dot_product_flash_attention_for_cpu:
+            self.lengths.append(args[0].shape[2])
+        return func(*args, **(kwargs or {}))
 
 
 def test_passes(small: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -64,14 +64,18 @@ def test_long_rows_and_other_types_go_through_sdpa(monkeypatch: pytest.MonkeyPat
 
 @given(st.integers(1, 5000), st.integers(1, 800))
 def test_turns_are_all_queries_in_order_and_none_is_short(queries: int, least: int) -> None:
+    query, key = torch.zeros(1, 1, queries, 1), torch.zeros(1, 1, queries + 7, 1)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(attention, "MIN_TURN", least)
-        found = turns(queries, queries + 7)
-    assert [index for turn, _ in found for index in range(queries)[turn]] == list(range(queries))
-    assert all(seen == slice(7 + turn.stop) for turn, seen in found)
-    lengths = [turn.stop - turn.start for turn, _ in found]
+        found = list(turns(query, key, key, torch.zeros(1, 1, 1, 1).expand(1, 1, queries, queries + 7)))
+    assert [index for turn in found for index in range(queries)[turn.queries]] == list(range(queries))
+    lengths = [turn.rows[0].shape[2] for turn in found]
     assert min(lengths) >= min(least, queries)
     assert max(lengths) <= 2 * least
+    for turn in found:
+        assert turn.rows[1].shape[2] == 7 + turn.queries.stop
+        assert turn.bias is not None
+        assert turn.bias.shape[2:] == (turn.rows[0].shape[2], turn.rows[1].shape[2])
 
 
 @pytest.mark.parametrize("key_heads", [4, 2])
@@ -86,27 +90,22 @@ def test_queries_in_turns_see_what_they_see_at_once(
     bias.masked_fill_(torch.ones(9, prefix + 9, dtype=torch.bool).triu(prefix + 1), -torch.inf)
     if prefix:
         bias[-1, :, :, 3:prefix] = -torch.inf  # the last row's prefix is shorter
-    found = attend_in_turns(*given_states, bias=bias, scaling=0.3)
+    found, sums = attend_in_turns(*given_states, bias=bias, scaling=0.3)
     query, key, value = (tensor.double() for tensor in given_states)
     key, value = (tensor.repeat_interleave(4 // key_heads, dim=1) for tensor in (key, value))
-    expected = (query @ key.transpose(-1, -2) * 0.3 + bias).softmax(dim=-1) @ value
-    torch.testing.assert_close(found.double(), expected, atol=1e-6, rtol=1e-5)
+    scores = query @ key.transpose(-1, -2) * 0.3 + bias
+    torch.testing.assert_close(found.double(), scores.softmax(dim=-1) @ value, atol=1e-6, rtol=1e-5)
+    torch.testing.assert_close(sums.double(), scores.logsumexp(dim=-1), atol=1e-6, rtol=1e-5)
 
 
 def test_in_turns_less_is_computed_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
-    pairs = []
-
-    def counted(query: torch.Tensor, key: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
-        pairs.append(query.shape[2] * key.shape[2])
-        return query
-
-    monkeypatch.setattr(attention, "scaled_dot_product_attention", counted)
     monkeypatch.setattr(attention, "MIN_TURN", 64)
     query, key, value = states(400, 491, 2, 2)
-    attend_in_turns(query, key, value, bias=torch.zeros(1, 1, 400, 491), scaling=None)
+    found = list(turns(query, key, value, torch.zeros(1, 1, 400, 491)))
+    computed = sum(turn.rows[0].shape[2] * turn.rows[1].shape[2] for turn in found)
     seen = 400 * 91 + 400 * 401 // 2
-    assert len(pairs) == 6
-    assert sum(pairs) <= 1.15 * seen < 0.7 * 400 * 491
+    assert len(found) == 6
+    assert computed <= 1.15 * seen < 0.7 * 400 * 491
 
 
 def test_a_query_that_sees_nothing_is_finite_and_spoils_no_gradient() -> None:

@@ -5,7 +5,9 @@ it computes, most of all under ``torch.set_float32_matmul_precision("medium")``,
 ``python -m benchmarks.attention`` measures it.
 """
 
+from collections.abc import Iterator
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -82,38 +84,61 @@ def attend(
     return found.view(rows, heads, queries, -1)
 
 
-def turns(queries: int, keys: int) -> list[tuple[slice, slice]]:
-    """Some queries of a row at a time, in order, and the keys that one of them sees; the last keys are their own.
+class Turn(NamedTuple):
+    """Some queries of rows, the keys that one of them sees, and what the kernel is given of both.
+
+    Attributes:
+        queries: which of them.
+        keys: which of them; the last turn sees all.
+        rows: queries, keys and values, ``(rows, heads, length, width)`` each.
+        bias: ``(rows or 1, 1, queries, keys)``; None: causal.
+    """
+
+    queries: slice
+    keys: slice
+    rows: tuple[Tensor, Tensor, Tensor]
+    bias: Tensor | None
+
+
+def turns(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Iterator[Turn]:
+    """Queries at a time, in order, together all of them.
 
     A kernel with a mask computes what it hides as well. The first queries of a row do not see its last keys: what is
-    computed in vain for 400 queries after 91 keys is two fifths in one turn, and a tenth in six.
-    """
-    number = max(1, queries // MIN_TURN)
-    bounds = pairwise(queries * turn // number for turn in range(number + 1))
-    return [(slice(start, end), slice(keys - queries + end)) for start, end in bounds]
-
-
-def attend_in_turns(
-    query: Tensor, key: Tensor, value: Tensor, *, bias: Tensor, scaling: float | None
-) -> Tensor:
-    """Outputs ``(rows, heads, queries, width)`` by SDPA of queries that see some first keys and, causally, their own.
+    computed in vain for 400 queries after 91 keys is two fifths in one turn, and a tenth in six. Without a mask it
+    knows what is hidden, and one turn is all.
 
     Args:
         query: ``(rows, heads, queries, width)``.
         key: ``(rows, key heads, keys, width)``; the last of them are the queries' own.
         value: likewise.
         bias: ``(rows or 1, 1, queries, keys)``, minus infinity where a query does not see a key, else 0.
-        scaling: factor on the products of queries and keys; None for one over the root of the width.
     """
-    found = []
-    for turn, seen in turns(query.shape[2], key.shape[2]):
-        output = scaled_dot_product_attention(
-            query[:, :, turn],
-            key[:, :, seen],
-            value[:, :, seen],
-            attn_mask=bias[:, :, turn, seen],
-            scale=scaling,
-            enable_gqa=query.shape[1] != key.shape[1],
+    if bias is None:
+        yield Turn(slice(None), slice(None), (query, key, value), None)
+        return
+    num_queries, num_keys = query.shape[2], key.shape[2]
+    number = max(1, num_queries // MIN_TURN)
+    for start, end in pairwise(num_queries * turn // number for turn in range(number + 1)):
+        own, seen = slice(start, end), slice(num_keys - num_queries + end)
+        yield Turn(own, seen, (query[:, :, own], key[:, :, seen], value[:, :, seen]), bias[:, :, own, seen])
+
+
+def attend_in_turns(
+    query: Tensor, key: Tensor, value: Tensor, *, bias: Tensor | None, scaling: float
+) -> tuple[Tensor, Tensor]:
+    """Attention by torch's kernel for CPUs; arguments as for `turns`, ``scaling`` a factor on products.
+
+    Returns:
+        Outputs ``(rows, heads, queries, width)``, and for the backward pass the logarithms of the sums of exponentials
+        ``(rows, heads, queries)``.
+    """
+    outputs, sums = [], []
+    for turn in turns(query, key, value, bias):
+        output, logsumexp = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+            *turn.rows, 0.0, turn.bias is None, attn_mask=turn.bias, scale=scaling
         )
-        found.append(output.transpose(1, 2))  # as it lies in memory
-    return (found[0] if len(found) == 1 else torch.cat(found, dim=1)).transpose(1, 2)
+        outputs.append(output.transpose(1, 2))  # as it lies in memory
+        sums.append(logsumexp)
+    if len(sums) == 1:
+        return outputs[0].transpose(1, 2), sums[0]
+    return torch.cat(outputs, dim=1).transpose(1, 2), torch.cat(sums, dim=2)

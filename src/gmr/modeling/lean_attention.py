@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from gmr.modeling.attention import MAX_WRITTEN_OUT_IN_TRAINING, attend, turns
+from gmr.modeling.attention import MAX_WRITTEN_OUT_IN_TRAINING, attend, attend_in_turns, turns
 
 
 class LeanAttention(torch.autograd.Function):
@@ -30,7 +30,7 @@ class LeanAttention(torch.autograd.Function):
             if _is_short(call):
                 output = attend(*rows, mask=call.mask, is_causal=True, scaling=scaling)
             else:
-                output, logsumexp = _by_kernel(call, rows, scaling)
+                output, logsumexp = attend_in_turns(*rows, bias=call.bias, scaling=scaling)
                 sums.append(logsumexp)
             flat = output.transpose(1, 2).flatten(0, 1)
             outputs.append(flat if call.real is None else flat.index_select(0, call.real))
@@ -61,7 +61,7 @@ class LeanAttention(torch.autograd.Function):
                 output = (
                     joined.index_select(0, call.queries).unflatten(0, (call.num_rows, -1)).transpose(1, 2)
                 )
-                found = _back_by_kernel(call, rows, (output, next(sums)), wanted, ctx.scaling)
+                found = _back_in_turns(call, rows, (output, next(sums)), wanted, ctx.scaling)
             for added, part, places in zip(total, found, (call.queries, call.keys, call.keys), strict=True):
                 flat = part.transpose(1, 2).flatten(2).flatten(0, 1)
                 summed = torch.ops.aten.embedding_dense_backward(flat, places, len(added), -1, False)
@@ -82,56 +82,24 @@ def _is_short(call: Any) -> bool:
     return bool(pairs <= MAX_WRITTEN_OUT_IN_TRAINING)
 
 
-def _turns(call: Any, rows: list[Tensor]) -> list[tuple[slice, slice, Tensor | None]]:
-    """Queries at a time, the keys that one of them sees, and the mask on those; the last turn sees all keys."""
-    if call.bias is None:
-        return [(slice(None), slice(None), None)]
-    cut = turns(rows[0].shape[2], rows[1].shape[2])
-    return [(turn, seen, call.bias[:, :, turn, seen]) for turn, seen in cut]
-
-
-def _by_kernel(call: Any, rows: list[Tensor], scaling: float) -> tuple[Tensor, Tensor]:
-    """Outputs ``(rows, heads, length, width)`` of torch's kernel, and its logarithms ``(rows, heads, length)``."""
-    query, key, value = rows
-    outputs, sums = [], []
-    for turn, seen, bias in _turns(call, rows):
-        output, logsumexp = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
-            query[:, :, turn],
-            key[:, :, seen],
-            value[:, :, seen],
-            0.0,
-            bias is None,
-            attn_mask=bias,
-            scale=scaling,
-        )
-        outputs.append(output.transpose(1, 2))
-        sums.append(logsumexp)
-    if len(sums) == 1:
-        return outputs[0].transpose(1, 2), sums[0]
-    return torch.cat(outputs, dim=1).transpose(1, 2), torch.cat(sums, dim=2)
-
-
-def _back_by_kernel(
+def _back_in_turns(
     call: Any, rows: list[Tensor], kept: tuple[Tensor, Tensor], wanted: Tensor, scaling: float
 ) -> tuple[Tensor, ...]:
-    """Gradients of queries, keys and values; ``kept`` is what `_by_kernel` gave."""
+    """Gradients of queries, keys and values for those of the outputs; ``kept`` is what `attend_in_turns` gave."""
     query, key, value = rows
-    output, logsumexp = kept
     found = []
-    for turn, seen, bias in _turns(call, rows):
+    for turn in turns(query, key, value, call.bias):
+        chosen = (tensor[:, :, turn.queries] for tensor in kept)
         gradients = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu_backward(
-            wanted[:, :, turn],
-            query[:, :, turn],
-            key[:, :, seen],
-            value[:, :, seen],
-            output[:, :, turn],
-            logsumexp[:, :, turn],
+            wanted[:, :, turn.queries],
+            *turn.rows,
+            *chosen,
             0.0,
-            bias is None,
-            attn_mask=bias,
+            turn.bias is None,
+            attn_mask=turn.bias,
             scale=scaling,
         )
-        found.append((seen, *gradients))
+        found.append((turn.keys, *gradients))
     _, _, total_key, total_value = found[-1]
     for seen, _, by_key, by_value in found[:-1]:
         total_key[:, :, seen] += by_key

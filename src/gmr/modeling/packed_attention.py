@@ -88,6 +88,7 @@ def packed_attention(
         found = ", ".join([*asked, *["dropout"] * bool(dropout), *["a mask"] * (attention_mask is not None)])
         raise NotImplementedError(f"packed attention is plain causal attention; the model asks for {found}")
     query, key, value = (_flat(tensor) for tensor in (query, key, value))
+    scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
     layer = int(module.layer_idx)  # type: ignore[arg-type]
     for place, length, store in packed_layout.write:
         own = slice(place - packed_layout.layout.num_kept, place - packed_layout.layout.num_kept + length)
@@ -106,8 +107,7 @@ def packed_attention(
         calls, order = packed_layout.calls, packed_layout.order
         output = _in_order([_attend(call, query, *keys.together, scaling) for call in calls], order)
     elif torch.is_grad_enabled():
-        scale = query.shape[-1] ** -0.5 if scaling is None else scaling
-        output = LeanAttention.apply(packed_layout.calls, packed_layout.order, scale, query, *keys.together)
+        output = LeanAttention.apply(packed_layout.calls, packed_layout.order, scaling, query, *keys.together)
     elif (places := rows_read(module)) is not None:
         output = _attend_at(places, packed_layout, query, keys, scaling)
     else:
@@ -130,22 +130,22 @@ def _in_order(outputs: list[Tensor], order: Tensor) -> Tensor:
     return together.index_select(0, order)
 
 
-def _attend(call: Call, query: Tensor, key: Tensor, value: Tensor, scaling: float | None) -> Tensor:
+def _attend(call: Call, query: Tensor, key: Tensor, value: Tensor, scaling: float) -> Tensor:
     """Outputs of a call's real queries, ``(real, heads, width)``."""
     places = (call.queries, call.keys, call.keys)
     rows = [
         _rows(call, states, chosen).transpose(1, 2)
         for states, chosen in zip((query, key, value), places, strict=True)
     ]
-    is_plain = query.device.type == "cpu" and query.dtype == torch.float32
-    if is_plain and not is_short(rows[0].shape[2], rows[1].shape[2]) and call.bias is not None:
-        output = attend_in_turns(*rows, bias=call.bias, scaling=scaling)
+    has_kernel = query.device.type == "cpu" and query.dtype == torch.float32
+    if has_kernel and not is_short(rows[0].shape[2], rows[1].shape[2]):
+        output, _ = attend_in_turns(*rows, bias=call.bias, scaling=scaling)
     else:
         output = attend(*rows, mask=call.mask, is_causal=True, scaling=scaling)
     return _real(call, output.transpose(1, 2))
 
 
-def _attend_by_prefix(call: Call, query: Tensor, keys: Keys, scaling: float | None) -> Tensor:
+def _attend_by_prefix(call: Call, query: Tensor, keys: Keys, scaling: float) -> Tensor:
     """The same, in inference on a CPU, without copies of prefixes where that is faster."""
     bucket = call.bucket
     if not bucket.prefixes or not reads_in_place(bucket.length, bucket.prefix_length):
@@ -155,9 +155,7 @@ def _attend_by_prefix(call: Call, query: Tensor, keys: Keys, scaling: float | No
     return _real(call, attend_after_prefixes(query, key, value, prefixes, scaling=scaling))
 
 
-def _attend_at(
-    places: Tensor, layout: DeviceLayout, query: Tensor, keys: Keys, scaling: float | None
-) -> Tensor:
+def _attend_at(places: Tensor, layout: DeviceLayout, query: Tensor, keys: Keys, scaling: float) -> Tensor:
     """Outputs ``(tokens, heads, width)`` in inference on a CPU, computed at ``places`` ``(reads,)`` and 0 elsewhere."""
     output = torch.zeros_like(query)
     for bucket in layout.layout.read_at(places.tolist()):
